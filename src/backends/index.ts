@@ -1,0 +1,1 @@
+export { type BackendName, backendNames, useBackend } from "./choose.ts";

@@ -1,0 +1,10 @@
+export { Conv2d, type Conv2dOptions, type Padding } from "./conv2d.ts";
+export { Embedding } from "./embedding.ts";
+export { GroupNorm } from "./group-norm.ts";
+export { Layer } from "./layer.ts";
+export { LayerNorm } from "./layer-norm.ts";
+export { Linear } from "./linear.ts";
+export { observe } from "./observe.ts";
+export { Parameter } from "./parameter.ts";
+export { keeping, nextTurn, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
+export { countParameters, disposeWeights, layers, type Named, parameters, parts } from "./tree.ts";

@@ -1,0 +1,41 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Layer } from "./layer.ts";
+import { StagedLayer, type Stages } from "./stages.ts";
+import { layers } from "./tree.ts";
+
+/**
+ * Calls `record` with what every layer of a tree returns, under the layer's path, from now until the returned function is
+ * called. No layer has a line of code for it. Of a result with several tensors the first is given, as the hooks of the
+ * Python recorder do. `record` runs inside the layer's tidy: it must copy or `tf.keep` what it wants to keep.
+ */
+export function observe(
+  root: Layer,
+  record: (path: string, output: tf.Tensor) => void,
+  wanted: (path: string) => boolean = () => true,
+): () => void {
+  const observed = [...layers(root)].filter(([path]) => wanted(path));
+  for (const [path, layer] of observed) {
+    const see = <Out>(output: Out): Out => {
+      record(path, firstTensor(output));
+      return output;
+    };
+    if (layer instanceof StagedLayer) {
+      const { stages } = layer;
+      layer.stages = function* (...inputs: unknown[]): Stages<tf.TensorContainer> {
+        return see(yield* stages.apply(layer, inputs));
+      };
+    } else {
+      const { apply } = layer;
+      layer.apply = (...inputs: unknown[]) => see(apply.apply(layer, inputs));
+    }
+  }
+  return () => {
+    // The methods of the class, which the properties set above had hidden, come back.
+    for (const [, layer] of observed) Reflect.deleteProperty(layer, layer instanceof StagedLayer ? "stages" : "apply");
+  };
+}
+
+function firstTensor(output: unknown): tf.Tensor {
+  if (output instanceof tf.Tensor) return output;
+  return firstTensor(Object.values(output as object)[0]);
+}

@@ -1,0 +1,16 @@
+import * as tf from "@tensorflow/tfjs-core";
+
+/** x · sigmoid(x), also called swish (Elfwing et al. 2017). */
+export function silu<T extends tf.Tensor>(x: T): T {
+  return tf.tidy(() => tf.mul(x, tf.sigmoid(x)) as T);
+}
+
+/** x · Φ(x) with the exact normal distribution, not its tanh approximation (Hendrycks & Gimpel 2016). */
+export function gelu<T extends tf.Tensor>(x: T): T {
+  return tf.tidy(() => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)) as T);
+}
+
+/** x · sigmoid(1.702 x), OpenAI CLIP's approximation of GELU. */
+export function quickGelu<T extends tf.Tensor>(x: T): T {
+  return tf.tidy(() => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))) as T);
+}
