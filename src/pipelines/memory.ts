@@ -1,0 +1,46 @@
+import { MemoryError } from "../errors.ts";
+
+/** One part of a pipeline's work: the weights that must be there for it, and what computing takes besides. In bytes. */
+export interface Phase {
+  /** "the UNet", as the message calls it. */
+  name: string;
+  weights: number;
+  working: number;
+}
+
+/** Whether all weights stay loaded, or each phase's are freed before the next one's are read. */
+export type Residency = "all" | "one at a time";
+
+/** What there is: the memory that is free, or less where the backend can't use it all. In bytes. */
+export interface Available {
+  bytes: number;
+  /** "are free", "can be held by the wasm backend". */
+  words: string;
+}
+
+/**
+ * Decides before anything is loaded. @throws MemoryError, in a plain sentence, where even one phase at a time does not fit.
+ */
+export function planResidency(phases: readonly Phase[], available: Available, advice: string): Residency {
+  const weights = phases.reduce((sum, phase) => sum + phase.weights, 0);
+  const working = Math.max(...phases.map((phase) => phase.working));
+  if (weights + working <= available.bytes) return "all";
+
+  const largest = phases.reduce((a, b) => (b.weights + b.working > a.weights + a.working ? b : a));
+  const needed = largest.weights + largest.working;
+  if (needed <= available.bytes) return "one at a time";
+  throw new MemoryError(
+    `${largest.name} needs ${gigabytes(needed)} (${gigabytes(largest.weights)} of them for its weights), ` +
+      `${gigabytes(available.bytes)} ${available.words}; ${advice}.`,
+  );
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)} GB`;
+}
+
+/** The memory that a new allocation may take without the system running out, as far as the runtime can tell. */
+export function freeMemory(): Available {
+  const bytes = globalThis.process?.availableMemory?.() ?? Number.POSITIVE_INFINITY;
+  return { bytes, words: "are free" };
+}
