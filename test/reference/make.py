@@ -3,6 +3,7 @@
     python3 test/reference/make.py                  make all, compare
     python3 test/reference/make.py unet ddim        only some scripts
     python3 test/reference/make.py --write [...]    and replace the committed ones
+    python3 test/reference/make.py --install        only make the environment
 
 Plain Python 3.11 is enough to start it: it makes the pinned environment of requirements.txt in .reference-env first.
 """
@@ -72,8 +73,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scripts", nargs="*", help="names of scripts, without .py; all where none is given")
     parser.add_argument("--write", action="store_true", help="replace the committed numbers")
+    parser.add_argument("--install", action="store_true", help="only make the environment")
     options = parser.parse_args()
     enter_environment()
+    if options.install:
+        return 0
 
     scripts = options.scripts or sorted(p.stem for p in here.glob("*.py") if p.stem not in libraries)
     differing = 0
