@@ -1,10 +1,15 @@
+export { Attention, type AttentionOptions } from "./attention.ts";
 export { Conv2d, type Conv2dOptions, type Padding } from "./conv2d.ts";
+export { Downsample, type DownsampleOptions } from "./downsample.ts";
 export { Embedding } from "./embedding.ts";
 export { GroupNorm } from "./group-norm.ts";
 export { Layer } from "./layer.ts";
 export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
-export { observe } from "./observe.ts";
+export { observe, watch } from "./observe.ts";
 export { Parameter } from "./parameter.ts";
+export { ResnetBlock, type ResnetBlockOptions } from "./resnet-block.ts";
+export { SpatialAttention } from "./spatial-attention.ts";
 export { keeping, nextTurn, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
 export { countParameters, disposeWeights, layers, type Named, parameters, parts } from "./tree.ts";
+export { Upsample } from "./upsample.ts";
