@@ -11,5 +11,13 @@ export { Parameter } from "./parameter.ts";
 export { ResnetBlock, type ResnetBlockOptions } from "./resnet-block.ts";
 export { SpatialAttention } from "./spatial-attention.ts";
 export { keeping, nextTurn, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
+export {
+  TextEmbeddings,
+  TextEncoder,
+  TextEncoderLayer,
+  type TextEncoderSizes,
+  TextMlp,
+  TextSelfAttention,
+} from "./text-encoder.ts";
 export { countParameters, disposeWeights, layers, type Named, parameters, parts } from "./tree.ts";
 export { Upsample } from "./upsample.ts";

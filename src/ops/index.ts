@@ -1,4 +1,13 @@
-export { gelu, quickGelu, silu } from "./activations.ts";
+export {
+  type ActivationName,
+  activationNames,
+  activations,
+  gelu,
+  geluTanh,
+  quickGelu,
+  silu,
+} from "./activations.ts";
 export { scaledDotProductAttention } from "./attention.ts";
+export { causalBias, paddingBias } from "./attention-mask.ts";
 export { groupNorm } from "./group-norm.ts";
 export { layerNorm } from "./layer-norm.ts";

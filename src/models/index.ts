@@ -1,0 +1,3 @@
+export { SiglipTextModel, type SiglipTextOptions, type TextMask } from "./siglip-text.ts";
+export { mitsuaJapaneseClip, type SiglipTextConfig, siglipTextConfigFrom } from "./siglip-text-config.ts";
+export type { TextEncoding } from "./text-encoding.ts";

@@ -1,0 +1,44 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type Layer, layers, observe } from "../../src/layers/index.ts";
+import type { WeightSource } from "../../src/weights/index.ts";
+import { readTensor, relativeError } from "./expected.ts";
+
+/**
+ * Runs a model and compares what each of its layers returns with what the reference recorded as `observed.<path>`.
+ * @returns the relative error of each layer by its path, in the order in which the layers ended: the first that is too
+ * large is where the mistake is. A layer without a record, or that did not run, has NaN.
+ */
+export async function observedErrors(
+  model: Layer,
+  source: WeightSource,
+  run: () => void,
+): Promise<Map<string, number>> {
+  const outputs = new Map<string, tf.Tensor>();
+  const stop = observe(model, (path, output) => outputs.set(path, tf.keep(tf.clone(output))), Boolean);
+  try {
+    run();
+  } finally {
+    stop();
+  }
+  const errors = new Map<string, number>();
+  for (const [path, output] of outputs) {
+    if (source.entries.has(`observed.${path}`)) {
+      const wanted = await readTensor(source, `observed.${path}`);
+      // The same numbers may stand as [B, H, W, C] here and as [B, H · W, C] there.
+      const shaped = output.size === wanted.size ? tf.reshape(output, wanted.shape) : output;
+      errors.set(path, await relativeError(shaped, wanted));
+      tf.dispose([wanted, shaped]);
+    } else {
+      errors.set(path, Number.NaN);
+    }
+    output.dispose();
+  }
+  for (const [path] of layers(model)) if (path && !errors.has(path)) errors.set(path, Number.NaN);
+  return errors;
+}
+
+/** The first layer whose error is over the tolerance, or not a number; undefined where there is none. */
+export function firstDivergence(errors: Map<string, number>, tolerance: number): string | undefined {
+  for (const [path, error] of errors) if (!(error <= tolerance)) return `${path}: ${error}`;
+  return undefined;
+}
