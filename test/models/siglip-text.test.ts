@@ -1,30 +1,14 @@
-import { readFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { disposeWeights, parameters, runStages } from "../../src/layers/index.ts";
+import { countParameters, disposeWeights, parameters, runStages } from "../../src/layers/index.ts";
 import { SiglipTextModel, type TextMask } from "../../src/models/siglip-text.ts";
 import { mitsuaJapaneseClip, siglipTextConfigFrom } from "../../src/models/siglip-text-config.ts";
-import type { TextEncoding } from "../../src/models/text-encoding.ts";
-import { loadWeights, openSafetensors, type WeightSource } from "../../src/weights/index.ts";
-import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
+import type { WeightSource } from "../../src/weights/index.ts";
 import { firstDivergence, observedErrors } from "../helpers/observed.ts";
+import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/text.ts";
 
 const layerTolerance = 1e-5;
 const modelTolerance = 1e-4;
-
-async function configJson(folder: string): Promise<unknown> {
-  return JSON.parse(await readFile(expectedPath(`text/${folder}/config.json`), "utf8"));
-}
-
-async function textErrors(encoding: TextEncoding, expected: WeightSource, prefix: string): Promise<number[]> {
-  const { lastHiddenState, penultimateHiddenState, pooled } = encoding;
-  const outputs = { last_hidden_state: lastHiddenState, penultimate_hidden_state: penultimateHiddenState, pooled };
-  const errors: number[] = [];
-  for (const [name, output] of Object.entries(outputs)) {
-    errors.push(await relativeError(output, await readTensor(expected, `${prefix}.${name}`)));
-  }
-  return errors;
-}
 
 // "siglip" has the exact GELU and an eps of 1e-5, as Mitsua's; "siglip_defaults" has what transformers has by default.
 describe.each(["siglip", "siglip_defaults"])("%s", (folder) => {
@@ -34,13 +18,10 @@ describe.each(["siglip", "siglip_defaults"])("%s", (folder) => {
   let attentionMask: tf.Tensor2D;
 
   beforeAll(async () => {
-    model = new SiglipTextModel(siglipTextConfigFrom(await configJson(folder), `${folder}/config.json`));
-    const weights = await openSafetensors(expectedPath(`text/${folder}/model.safetensors`));
-    await loadWeights(model, weights);
-    await weights.close();
-    expected = await openExpected(`text/${folder}/expected.safetensors`);
-    ids = tf.cast(await readTensor(expected, "ids"), "int32") as tf.Tensor2D;
-    attentionMask = tf.cast(await readTensor(expected, "attention_mask"), "int32") as tf.Tensor2D;
+    model = new SiglipTextModel(siglipTextConfigFrom(await readConfig(`text/${folder}`), `${folder}/config.json`));
+    expected = await loadExpected(model, `text/${folder}`);
+    ids = await readIds(expected);
+    attentionMask = await readIds(expected, "attention_mask");
   });
   afterAll(async () => {
     disposeWeights(model);
@@ -107,11 +88,12 @@ describe.each(["siglip", "siglip_defaults"])("%s", (folder) => {
 describe("Mitsua's text encoder", () => {
   it("has transformers' structure, and costs nothing to construct", async () => {
     const before = tf.memory().numTensors;
-    const config = siglipTextConfigFrom(await configJson("structure/mitsua_japanese_clip"), "config.json");
+    const config = siglipTextConfigFrom(await readConfig("text/structure/mitsua_japanese_clip"), "config.json");
     expect(config).toEqual(mitsuaJapaneseClip);
-    const names = [...parameters(new SiglipTextModel(config))].map(([name, { shape }]) => [name, ...shape].join(" "));
-    const tensors = await readFile(expectedPath("text/structure/mitsua_japanese_clip/tensors.txt"), "utf8");
-    expect(names.toSorted()).toEqual(tensors.trim().split("\n").toSorted());
+    const model = new SiglipTextModel(config);
+    expect(countParameters(model)).toBe(134_847_744);
+    const names = [...parameters(model)].map(([name, { shape }]) => [name, ...shape].join(" "));
+    expect(names.toSorted()).toEqual(await readStructure("text/structure/mitsua_japanese_clip"));
     expect(tf.memory().numTensors).toBe(before);
   });
 

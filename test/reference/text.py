@@ -62,6 +62,7 @@ def structure(out: Path, name: str, kind, config) -> None:
     """config.json, and a line for each tensor: its name and shape."""
     with torch.device("meta"):
         model = kind(config)
+    config.architectures = [kind.__name__]  # as saving the model would
     folder = out / "structure" / name
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(config.to_json_string())
