@@ -1,0 +1,14 @@
+export {
+  type FoundRecord,
+  formatParameters,
+  type GenerationRecord,
+  generationRecordFrom,
+  latentFrom,
+  type PictureDescription,
+  parseParameters,
+  pictureTexts,
+} from "./metadata.ts";
+export { denormalize, type FloatPicture, type Picture, postprocess, quantize } from "./picture.ts";
+export { decodePng, decodePngTexts, encodePng, maxPixels, type PngText, type PngTexts } from "./png.ts";
+export { ImageProcessor, type ImageProcessorConfig, imageProcessorConfigFrom } from "./processor.ts";
+export { type ResampleFilter, resampleFilters, resize } from "./resize.ts";
