@@ -1,24 +1,59 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
+import { importTensorflow } from "./tensorflow.ts";
 
-/** What may run the models, by the name of our option and of tfjs's own. */
+interface Backend {
+  /** What tfjs calls it. */
+  tfjsName: string;
+  /** Imports it. The version comes back. */
+  load: () => Promise<string>;
+  /** The most that it can hold, in bytes, where it can't use all the memory there is. */
+  memoryLimit?: number;
+}
+
+/** What may run the models, by the name of our option. */
 const backends = {
-  wasm: { tfjsName: "wasm", load: () => import("@tensorflow/tfjs-backend-wasm") },
-  cpu: { tfjsName: "cpu", load: () => import("@tensorflow/tfjs-backend-cpu") },
-} satisfies Record<string, { tfjsName: string; load: () => Promise<unknown> }>;
+  wasm: {
+    tfjsName: "wasm",
+    load: async () => (await import("@tensorflow/tfjs-backend-wasm")).version_wasm,
+    memoryLimit: 4 * 2 ** 30, // tfjs compiles it for 32-bit addresses
+  },
+  cpu: { tfjsName: "cpu", load: async () => (await import("@tensorflow/tfjs-backend-cpu")).version_cpu },
+  tensorflow: { tfjsName: "tensorflow", load: importTensorflow },
+} satisfies Record<string, Backend>;
 
 export type BackendName = keyof typeof backends;
 
 export const backendNames = Object.keys(backends) as BackendName[];
 
-/** Loads a tfjs backend and makes it the active one. @throws InputError with the reason where it can't be had. */
-export async function useBackend(name: BackendName): Promise<void> {
+/** What is used where nothing is said. */
+export const defaultBackend: BackendName = "wasm";
+
+/**
+ * Loads a tfjs backend and makes it the active one. Its version comes back.
+ * @throws InputError with the reason where it can't be had
+ */
+export async function useBackend(name: BackendName): Promise<string> {
+  if (!Object.hasOwn(backends, name)) {
+    throw new InputError(`There is no backend "${name}". There are ${backendNames.join(", ")}.`);
+  }
   const { tfjsName, load } = backends[name];
   try {
-    await load();
-    if (await tf.setBackend(tfjsName)) return;
+    const version = await load();
+    if (await tf.setBackend(tfjsName)) {
+      // Before its first work "cpu" would print an advertisement of another backend. A library prints nothing.
+      Object.assign(tf.backend(), { firstUse: false });
+      return version;
+    }
   } catch (cause) {
+    if (cause instanceof InputError) throw cause;
     throw new InputError(`The backend "${name}" can't be loaded: ${(cause as Error).message}`, { cause });
   }
   throw new InputError(`The backend "${name}" does not work on this machine.`);
+}
+
+/** The bytes that a backend can hold at most; infinite where that is all the memory there is. */
+export function memoryLimit(name: BackendName): number {
+  const { memoryLimit = Number.POSITIVE_INFINITY }: Backend = backends[name];
+  return memoryLimit;
 }

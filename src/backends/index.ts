@@ -1,1 +1,3 @@
-export { type BackendName, backendNames, useBackend } from "./choose.ts";
+export { type BackendName, backendNames, defaultBackend, memoryLimit, useBackend } from "./choose.ts";
+export { type BackendReport, selfTest } from "./self-test.ts";
+export { onShapes, type ShapeRun } from "./shapes.ts";

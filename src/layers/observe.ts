@@ -13,25 +13,38 @@ export function observe(
   record: (path: string, output: tf.Tensor) => void,
   wanted: (path: string) => boolean = () => true,
 ): () => void {
-  const observed = [...layers(root)].filter(([path]) => wanted(path));
-  for (const [path, layer] of observed) {
-    const see = <Out>(output: Out): Out => {
-      record(path, firstTensor(output));
-      return output;
-    };
+  return watch(root, (path) => (output) => record(path, output), wanted);
+}
+
+/** As `observe`, but `enter` is called when a layer begins, and what it returned is called with the output when it ends. */
+export function watch(
+  root: Layer,
+  enter: (path: string) => (output: tf.Tensor) => void,
+  wanted: (path: string) => boolean = () => true,
+): () => void {
+  const watched = [...layers(root)].filter(([path]) => wanted(path));
+  for (const [path, layer] of watched) {
     if (layer instanceof StagedLayer) {
       const { stages } = layer;
       layer.stages = function* (...inputs: unknown[]): Stages<tf.TensorContainer> {
-        return see(yield* stages.apply(layer, inputs));
+        const leave = enter(path);
+        const output = yield* stages.apply(layer, inputs);
+        leave(firstTensor(output));
+        return output;
       };
     } else {
       const { apply } = layer;
-      layer.apply = (...inputs: unknown[]) => see(apply.apply(layer, inputs));
+      layer.apply = (...inputs: unknown[]) => {
+        const leave = enter(path);
+        const output = apply.apply(layer, inputs);
+        leave(firstTensor(output));
+        return output;
+      };
     }
   }
   return () => {
     // The methods of the class, which the properties set above had hidden, come back.
-    for (const [, layer] of observed) Reflect.deleteProperty(layer, layer instanceof StagedLayer ? "stages" : "apply");
+    for (const [, layer] of watched) Reflect.deleteProperty(layer, layer instanceof StagedLayer ? "stages" : "apply");
   };
 }
 

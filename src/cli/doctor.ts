@@ -1,0 +1,109 @@
+import { availableParallelism, cpus, freemem, platform, totalmem } from "node:os";
+import type { Command } from "commander";
+import type { BackendReport } from "../backends/self-test.ts";
+import { bytes, table } from "./format.ts";
+import { print, printJson } from "./print.ts";
+import { version } from "./version.ts";
+
+interface Report {
+  version: string;
+  node: string;
+  platform: string;
+  processor: string;
+  cores: number;
+  /** In bytes. */
+  memory: { total: number; free: number };
+  backends: BackendReport[];
+  advice: string[];
+}
+
+export function addDoctor(program: Command): void {
+  program
+    .command("doctor")
+    .description("Shows what this machine offers: Node, memory, and each backend after a short self-test.")
+    .option("--json", "print the report as one JSON object")
+    .addHelpText(
+      "after",
+      `
+A backend is what does the computing: "wasm" works everywhere, on one core; "tensorflow" is the fast one where its
+native library can be installed; "cpu" is plain JavaScript, for checking. The self-test multiplies and convolves small
+matrices, compares the results with numbers worked out by hand, and measures GFLOP/s: thousand million operations a second.
+
+Examples:
+  tfjs-diffusion doctor
+  tfjs-diffusion doctor --json`,
+    )
+    .action(async ({ json }: { json?: boolean }) => {
+      const report = await examine();
+      if (json) printJson(report);
+      else print(text(report));
+    });
+}
+
+async function examine(): Promise<Report> {
+  const { backendNames } = await import("../backends/choose.ts");
+  const { selfTest } = await import("../backends/self-test.ts");
+  const backends: BackendReport[] = [];
+  for (const name of backendNames) backends.push(await selfTest(name));
+  const free = process.availableMemory?.() ?? freemem();
+  return {
+    version,
+    node: process.versions.node,
+    platform: `${platform()} ${process.arch}`,
+    processor: cpus()[0]?.model.trim() || "unknown",
+    cores: availableParallelism(),
+    memory: { total: totalmem(), free },
+    backends,
+    advice: advise(backends, free),
+  };
+}
+
+function advise(backends: readonly BackendReport[], free: number): string[] {
+  const advice: string[] = [];
+  const works = (name: string): boolean => backends.some((backend) => backend.name === name && backend.works);
+  if (!backends.some((backend) => backend.works)) advice.push("No backend works: install the package anew (npm ci).");
+  if (works("tensorflow")) advice.push("Use --backend tensorflow: it is the fastest here.");
+  else if (works("wasm")) advice.push("wasm is used where --backend is not given. It computes on one core.");
+  const limited = backends.find((backend) => backend.works && backend.memoryLimit !== null);
+  if (limited?.works) {
+    advice.push(`${limited.name} holds ${bytes(limited.memoryLimit!)} at most: larger models need another backend.`);
+  }
+  if (free < 4e9) advice.push(`Only ${bytes(free)} of memory are free: full-size models will not fit.`);
+  return advice;
+}
+
+function text(report: Report): string {
+  const facts = [
+    ["tfjs-diffusion", report.version],
+    ["Node", report.node],
+    ["Platform", report.platform],
+    ["Processor", `${report.processor}, ${report.cores} cores`],
+    ["Memory", `${bytes(report.memory.total)}, ${bytes(report.memory.free)} free`],
+  ];
+  const works = report.backends.map((backend) =>
+    backend.works
+      ? [
+          `  ${backend.name}`,
+          "works",
+          backend.version,
+          `matrix product ${rate(backend.matMulGflops)}`,
+          `convolution ${rate(backend.conv2dGflops)}`,
+        ]
+      : [`  ${backend.name}`, "does not work"],
+  );
+  const reasons = report.backends.flatMap((backend) => (backend.works ? [] : [`  ${backend.name}: ${backend.reason}`]));
+  return [
+    ...table(facts, ["left", "left"]),
+    "",
+    "Backends",
+    ...table(works, ["left", "left", "left", "left", "left"]),
+    ...(reasons.length > 0 ? ["", "Why not", ...reasons] : []),
+    "",
+    "What to do",
+    ...report.advice.map((line) => `  ${line}`),
+  ].join("\n");
+}
+
+function rate(gflops: number): string {
+  return `${gflops.toFixed(gflops < 10 ? 1 : 0)} GFLOP/s`;
+}
