@@ -1,3 +1,13 @@
+export { Autoencoder, denormalizeLatents, normalizeLatents, type Posterior, samplePosterior } from "./autoencoder.ts";
+export {
+  type AutoencoderConfig,
+  autoencoderConfigFrom,
+  mitsuaLikesAutoencoder,
+  pixelsPerCell,
+  sdAutoencoder,
+  sdxlAutoencoder,
+} from "./autoencoder-config.ts";
+export { defaultTiles, slicedDecode, type Tiles, tiledDecode } from "./autoencoder-tiles.ts";
 export { ClipTextModel } from "./clip-text.ts";
 export {
   type ClipTextConfig,
