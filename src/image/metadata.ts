@@ -190,6 +190,9 @@ function quote(text: string): string {
  * @throws InputError that names the setting that cannot be understood
  */
 export function parseParameters(text: string, where: string): FoundRecord {
+  if (text.length > maxParametersLength) {
+    throw new InputError(`${where} is longer than ${maxParametersLength} characters, which no prompt is.`);
+  }
   const lines = text.trim().split(/\r?\n/);
   const settingsAt = findSettings(lines);
   const settings = settingsAt < 0 ? new Map<string, string>() : parseSettings(lines[settingsAt]!);
@@ -202,6 +205,7 @@ export function parseParameters(text: string, where: string): FoundRecord {
   return { ...fromConfig(config, where), unused };
 }
 
+const maxParametersLength = 2 ** 20;
 const negativeMark = "Negative prompt:";
 
 /** The last line with at least three settings. Extensions put lines of their own after it. */
