@@ -22,7 +22,10 @@ export interface AttentionOptions {
  *
  * B batch, N tokens, M tokens of the context.
  */
-export class Attention extends Layer<[x: tf.Tensor3D, context?: tf.Tensor3D | undefined], tf.Tensor3D> {
+export class Attention extends Layer<
+  [x: tf.Tensor3D, context?: tf.Tensor3D | undefined, scoreBias?: tf.Tensor4D | undefined],
+  tf.Tensor3D
+> {
   static override readonly fileNames = { toOut: "to_out.0" };
 
   toQ: Linear<tf.Tensor3D>;
@@ -47,9 +50,12 @@ export class Attention extends Layer<[x: tf.Tensor3D, context?: tf.Tensor3D | un
     this.#heads = heads;
   }
 
-  /** x [B, N, C], context [B, M, contextChannels], by default x itself → [B, N, C] */
-  protected override forward(x: tf.Tensor3D, context: tf.Tensor3D = x): tf.Tensor3D {
+  /**
+   * x [B, N, C], context [B, M, contextChannels], by default x itself → [B, N, C]. The bias is added to the scores and
+   * broadcasts to [B, heads, N, M].
+   */
+  protected override forward(x: tf.Tensor3D, context: tf.Tensor3D = x, scoreBias?: tf.Tensor4D): tf.Tensor3D {
     const [q, k, v] = [this.toQ.apply(x), this.toK.apply(context), this.toV.apply(context)];
-    return this.toOut.apply(scaledDotProductAttention(q, k, v, { heads: this.#heads }));
+    return this.toOut.apply(scaledDotProductAttention(q, k, v, { heads: this.#heads, bias: scoreBias }));
   }
 }

@@ -2,6 +2,7 @@ export { Attention, type AttentionOptions } from "./attention.ts";
 export { Conv2d, type Conv2dOptions, type Padding } from "./conv2d.ts";
 export { Downsample, type DownsampleOptions } from "./downsample.ts";
 export { Embedding } from "./embedding.ts";
+export { FeedForward, Geglu } from "./feed-forward.ts";
 export { GroupNorm } from "./group-norm.ts";
 export { Layer } from "./layer.ts";
 export { LayerNorm } from "./layer-norm.ts";
@@ -10,6 +11,7 @@ export { observe, watch } from "./observe.ts";
 export { Parameter } from "./parameter.ts";
 export { ResnetBlock, type ResnetBlockOptions } from "./resnet-block.ts";
 export { SpatialAttention } from "./spatial-attention.ts";
+export { SpatialTransformer, type SpatialTransformerOptions } from "./spatial-transformer.ts";
 export { keeping, nextTurn, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
 export {
   TextEmbeddings,
@@ -19,5 +21,8 @@ export {
   TextMlp,
   TextSelfAttention,
 } from "./text-encoder.ts";
+export { TimestepEmbedding, Timesteps, type TimestepsOptions } from "./timestep-embedding.ts";
+export { TransformerBlock, type TransformerBlockOptions } from "./transformer-block.ts";
 export { countParameters, disposeWeights, layers, type Named, parameters, parts } from "./tree.ts";
+export { type BlockTransformers, type Conditioning, DownBlock, MidBlock, UpBlock } from "./unet-blocks.ts";
 export { Upsample } from "./upsample.ts";

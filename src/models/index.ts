@@ -19,3 +19,11 @@ export {
 export { SiglipTextModel, type SiglipTextOptions, type TextMask } from "./siglip-text.ts";
 export { mitsuaJapaneseClip, type SiglipTextConfig, siglipTextConfigFrom } from "./siglip-text-config.ts";
 export type { TextEncoding } from "./text-encoding.ts";
+export { UNet, type UNetConditions } from "./unet.ts";
+export {
+  type ClassEmbedding,
+  type LevelTransformers,
+  type UNetConfig,
+  type UNetLevel,
+  unetConfigFrom,
+} from "./unet-config.ts";

@@ -19,7 +19,7 @@ from pathlib import Path
 here = Path(__file__).resolve().parent
 root = here.parent.parent
 environment = root / ".reference-env"
-libraries = ("make", "common", "likes_pipeline", "recorder")
+libraries = ("make", "common", "formula", "likes_pipeline", "recorder")
 # The tiny model is not only a test: README's first command runs it, so it has its own place.
 destinations = {"tiny_model": root / "weights" / "tiny"}
 
