@@ -23,6 +23,7 @@ const cases: Record<string, Layer> = {
   "resnet/shortcut": resnet(8, 12, { tembChannels: 12 }),
   "resnet/no_temb": resnet(12, 8),
   "resnet/scale_shift": resnet(8, 8, { tembChannels: 12, timeScaleShift: "scale_shift" }),
+  "resnet/small": resnet(8, 12),
   "resnet/output_scale": resnet(8, 8, { outputScaleFactor: 1.5 }),
   "downsample/padding_1_6x8": new Downsample(4, { padding: 1 }),
   "downsample/padding_1_5x7": new Downsample(4, { padding: 1 }),
