@@ -12,7 +12,7 @@ export { Parameter } from "./parameter.ts";
 export { ResnetBlock, type ResnetBlockOptions } from "./resnet-block.ts";
 export { SpatialAttention } from "./spatial-attention.ts";
 export { SpatialTransformer, type SpatialTransformerOptions } from "./spatial-transformer.ts";
-export { keeping, nextTurn, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
+export { keeping, nextTurn, pace, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
 export {
   TextEmbeddings,
   TextEncoder,

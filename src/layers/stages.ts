@@ -44,10 +44,25 @@ export async function runStages<Out extends tf.TensorContainer>(
   stages: Stages<Out>,
   { signal, onStage }: RunOptions = {},
 ): Promise<Out> {
-  let live: readonly tf.Tensor[] = [];
+  const paced = pace(stages);
   try {
     for (let count = 1; ; count++) {
       signal?.throwIfAborted();
+      const stage = paced.next();
+      if (stage.done) return stage.value;
+      onStage?.(count);
+      await nextTurn();
+    }
+  } finally {
+    paced.return(undefined as never);
+  }
+}
+
+/** Stages one by one, each in a tidy, after which what is no longer needed is freed; all of it where the caller stops early. */
+export function* pace<Out extends tf.TensorContainer>(stages: Stages<Out>): Generator<void, Out, void> {
+  let live: readonly tf.Tensor[] = [];
+  try {
+    for (;;) {
       let stage!: IteratorResult<readonly tf.Tensor[], Out>;
       tf.tidy(() => {
         stage = stages.next();
@@ -58,8 +73,7 @@ export async function runStages<Out extends tf.TensorContainer>(
       live = [];
       if (stage.done) return stage.value;
       live = stage.value;
-      onStage?.(count);
-      await nextTurn();
+      yield;
     }
   } finally {
     for (const tensor of live) tensor.dispose();
