@@ -11,5 +11,5 @@ export function firstIssue(error: z.ZodError, json: unknown): string {
   const shown = JSON.stringify(value);
   const short = shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
   if (issue.code === "unrecognized_keys") return `${field} is not supported (its value is ${short}).`;
-  return `${field} is ${short}, which is not supported: ${issue.message}.`;
+  return `${field} is ${short}, which is not supported: ${issue.message.replace(/^(Invalid|Too)[^:]*: /, "")}.`;
 }

@@ -13,8 +13,8 @@ export interface GenerationRecord {
   steps?: number | undefined;
   guidanceScale?: number | undefined;
   guidanceRescale?: number | undefined;
-  /** Of this picture, not of the first of its batch. */
-  seed?: number | undefined;
+  /** Of this picture, not of the first of its batch. PyTorch takes 64 bits: a bigint where a number would be rounded. */
+  seed?: number | bigint | undefined;
   /** PyTorch's generator that the noise comes from: "cpu" or "cuda". */
   generator?: "cpu" | "cuda" | undefined;
   scheduler?: string | undefined;
@@ -96,6 +96,15 @@ const configNames = {
 const side = z.int().min(1).max(65536).nullish();
 const finite = z.number().nullish();
 const word = z.string().nullish();
+const digits = z
+  .string()
+  .regex(/^-?\d{1,20}$/)
+  .transform(toSeed);
+const seed = z.union([z.int(), digits], { error: "it must be a whole number of at most 20 digits" });
+
+function toSeed(text: string): number | bigint {
+  return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
+}
 
 const configSchema = z.object({
   prompt: z.string(),
@@ -105,7 +114,7 @@ const configSchema = z.object({
   num_inference_steps: z.int().min(1).max(100_000).nullish(),
   guidance_scale: finite,
   guidance_rescale: z.number().min(0).max(1).nullish(),
-  seed: z.int().nullish(),
+  seed: seed.nullish(),
   generator: z.enum(["cpu", "cuda"]).nullish(),
   scheduler: word,
   eta: finite,
@@ -131,18 +140,20 @@ function fromConfig(json: unknown, where: string): FoundRecord {
 
 function parseJson(text: string, where: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/(?<!\\)"seed"\s*:\s*(-?\d{16,20})(?=\s*[,}])/g, '"seed":"$1"'));
   } catch (error) {
     throw new InputError(`${where} has a text "generation_config" that is not JSON.`, { cause: error });
   }
 }
 
-/** Escaped to ASCII as Python's json.dumps does, so that it is a plain tEXt, which every reader knows. */
+/**
+ * Escaped to ASCII as Python's json.dumps does, so that it is a plain tEXt, which every reader knows. A long seed stands as a
+ * number, as Python writes and reads it; JavaScript's JSON would round it, so it goes through a text, here and in parseJson.
+ */
 function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[^\x20-\x7e]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? String(inner) : inner))
+    .replace(/(?<!\\)"seed":"(-?\d+)"/, '"seed":$1')
+    .replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 // parameters: create_infotext and parse_generation_parameters of AUTOMATIC1111's web UI
@@ -258,7 +269,7 @@ function toConfigFields(settings: ReadonlyMap<string, string>): Record<string, u
     num_inference_steps: number("Steps"),
     scheduler: Object.keys(samplerNames).find((name) => samplerNames[name] === sampler) ?? sampler,
     guidance_scale: number("CFG scale"),
-    seed: number("Seed"),
+    seed: settings.get("Seed"),
     width,
     height,
     model: settings.get("Model"),

@@ -14,8 +14,8 @@ export interface PngText {
 /** A PNG file's texts by keyword; of two with one keyword, the last. */
 export type PngTexts = ReadonlyMap<string, string>;
 
-/** Larger pictures are neither written nor read: 8192×8192, or another shape of as many pixels. */
-export const maxPixels = 2 ** 26;
+/** Larger pictures are neither written nor read: 8192×4096, or another shape of as many pixels. */
+export const maxPixels = 2 ** 25;
 
 /** What all compressed texts of a file may come to. */
 const maxTextBytes = 64 * 2 ** 20;
@@ -157,7 +157,7 @@ function splitAtZero(data: Buffer, where: string): [before: Buffer, after: Buffe
 
 function checkMethod(method: number | undefined, where: string): void {
   if (method !== 0) {
-    throw new InputError(`${where} has a text compressed by method ${method}, which PNG does not know.`);
+    throw new InputError(`${where} has a text that is compressed in a way that PNG does not know.`);
   }
 }
 

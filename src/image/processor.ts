@@ -34,10 +34,14 @@ export class ImageProcessor {
 
 const side = z.int().min(1).max(8192);
 const number = z.number();
-const rgb = z.union([
-  z.tuple([number, number, number]),
-  number.transform((x) => [x, x, x] as [number, number, number]),
-]);
+const rgb = z.union(
+  [z.tuple([number, number, number]), number.transform((x) => [x, x, x] as [number, number, number])],
+  { error: "it must be a number, or three, for red, green and blue" },
+);
+const pixels = z.union(
+  [z.strictObject({ height: side, width: side }), side.transform((n) => ({ height: n, width: n }))],
+  { error: "it must be a number of pixels, or a height and a width, up to 8192" },
+);
 const nonZero = (values: readonly number[]) => values.every((value) => value !== 0);
 
 /** Cannot change what the processor returns. */
@@ -47,9 +51,7 @@ const schema = z.strictObject({
   image_processor_type: z.enum(["ViTImageProcessor", "ViTImageProcessorFast", "ViTFeatureExtractor"]).nullish(),
   feature_extractor_type: z.literal("ViTFeatureExtractor").nullish(),
   do_resize: z.boolean().default(true),
-  size: z
-    .union([z.strictObject({ height: side, width: side }), side.transform((n) => ({ height: n, width: n }))])
-    .nullish(),
+  size: pixels.nullish(),
   resample: z.int().min(0).max(5).default(2),
   do_rescale: z.boolean().default(true),
   rescale_factor: number.default(1 / 255),

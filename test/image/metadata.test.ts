@@ -133,6 +133,14 @@ test("settings with commas, colons, quotes and line ends come back", () => {
   }
 });
 
+test.each([0, -1, 2 ** 53 - 1, 2n ** 53n, 2n ** 64n - 1n, -(2n ** 63n)])("the seed %s comes back", (seed) => {
+  const prompt = 'a "seed":"3", "seed": 12345678901234567, \\"seed":12345678901234567}';
+  const texts = throughPng({ record: { ...record, prompt, seed } });
+  expect(texts.get("generation_config")).toContain(`,"seed":${seed},`);
+  expect(generationRecordFrom(texts, "a.png")).toEqual({ ...record, prompt, seed, unused: [] });
+  expect(parseParameters(texts.get("parameters")!, "a.png").seed).toBe(seed);
+});
+
 test("a record of which little is known", () => {
   expect(formatParameters({ prompt: "a cat" })).toBe("a cat");
   expect(parseParameters("a cat", "a.png")).toEqual({ prompt: "a cat", unused: [] });
@@ -172,6 +180,8 @@ test.each<[string, Record<string, string>, string]>([
   ["a width of text", { generation_config: '{"prompt": "", "width": "8"}' }, 'the field "width" is "8"'],
   ["a height below 1", { generation_config: '{"prompt": "", "height": 0}' }, 'the field "height" is 0'],
   ["a seed that is rounded", { generation_config: '{"prompt": "", "seed": 1e300}' }, 'the field "seed" is 1e+300'],
+  ["a seed of parts", { generation_config: '{"prompt": "", "seed": 1.5}' }, "a whole number of at most 20 digits"],
+  ["a seed in words", { parameters: "a\nSteps: 1, Seed: one, Size: 8x8" }, 'the field "seed" is "one"'],
   ["steps of text", { parameters: "a\nSteps: many, Seed: 1, Size: 8x8" }, '"num_inference_steps" is "many"'],
   ["a rescale over 1", { parameters: "a\nSteps: 1, Seed: 1, CFG Rescale: 7" }, '"guidance_rescale" is 7'],
   ["a huge text", { parameters: "a, ".repeat(2 ** 20) }, "a.png, parameters is longer than"],
