@@ -184,7 +184,7 @@ export async function statOfFile(path: string) {
   return found;
 }
 
-/** Awaits the work of reading a path; what the system reports becomes a sentence. */
+/** Awaits the work of reading a path; what the system reports becomes an `InputError`. */
 export async function reading<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -1,15 +1,159 @@
-import type { Dtype } from "./source.ts";
+import { bytesOf, type Dtype } from "./source.ts";
 
-/** Stored bytes as float32 values, exactly where float32 can hold them. */
+/**
+ * Stored bytes as float32 values, rounded once to the nearest where float32 cannot hold them. The values may share their
+ * memory with the bytes.
+ */
 export function toFloat32(bytes: Uint8Array, dtype: Dtype): Float32Array {
-  const { buffer, byteOffset, byteLength } = bytes;
-  const view = new DataView(buffer, byteOffset, byteLength);
+  const { buffer, byteOffset, byteLength } = aligned(bytes, bytesOf[dtype]);
+  const length = byteLength / bytesOf[dtype];
   switch (dtype) {
     case "F32":
-      return new Float32Array(bytes.slice().buffer);
+      return new Float32Array(buffer, byteOffset, length);
+    case "F64":
+      return new Float32Array(new Float64Array(buffer, byteOffset, length));
+    case "F16":
+      return fromHalves(new Uint16Array(buffer, byteOffset, length));
+    case "BF16":
+      return fromBrainFloats(new Uint16Array(buffer, byteOffset, length));
+    case "I32":
+      return new Float32Array(new Int32Array(buffer, byteOffset, length));
     case "I64":
-      return Float32Array.from({ length: byteLength / 8 }, (_, i) => Number(view.getBigInt64(8 * i, true)));
-    default:
-      throw new Error(`${dtype} is not read yet`);
+      return fromLongs(new Int32Array(buffer, byteOffset, 2 * length));
+    case "U8":
+      return new Float32Array(new Uint8Array(buffer, byteOffset, length));
+    case "BOOL":
+      return Float32Array.from(new Uint8Array(buffer, byteOffset, length), (value) => (value ? 1 : 0));
   }
+}
+
+/**
+ * Float32 values as stored bytes: floats rounded to the nearest, ties to even, beyond the largest to infinity. The bytes may
+ * share their memory with the values.
+ *
+ * @throws RangeError where a whole number cannot hold a value exactly.
+ */
+export function fromFloat32(values: Float32Array, dtype: Dtype): Uint8Array {
+  const stored = numbers(values, dtype);
+  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+}
+
+function numbers(values: Float32Array, dtype: Dtype): ArrayBufferView {
+  switch (dtype) {
+    case "F32":
+      return values;
+    case "F64":
+      return new Float64Array(values);
+    case "F16":
+      return toHalves(values);
+    case "BF16":
+      return toBrainFloats(values);
+    case "I32":
+      return new Int32Array(whole(values, dtype, -(2 ** 31), 2 ** 31));
+    case "I64":
+      return BigInt64Array.from(Array.from(whole(values, dtype, -(2 ** 63), 2 ** 63), BigInt));
+    case "U8":
+      return new Uint8Array(whole(values, dtype, 0, 256));
+    case "BOOL":
+      return new Uint8Array(whole(values, dtype, 0, 2));
+  }
+}
+
+/** Whether none is infinite or not a number. */
+export function areFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * 0; // NaN as soon as one value is not finite
+  return sum === 0;
+}
+
+/** Typed arrays of wide numbers begin at multiples of their width. */
+function aligned(bytes: Uint8Array, width: number): Uint8Array {
+  return bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes); // not `slice`, which copies no Buffer
+}
+
+function whole(values: Float32Array, dtype: Dtype, least: number, beyond: number): Float32Array {
+  for (const value of values) {
+    if (!Number.isInteger(value) || value < least || value >= beyond) {
+      throw new RangeError(`${dtype} can't hold ${value}.`);
+    }
+  }
+  return values;
+}
+
+/** IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of fraction. */
+function halfValue(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+let halfValues: Float32Array | undefined;
+
+function fromHalves(halves: Uint16Array): Float32Array {
+  halfValues ??= Float32Array.from({ length: 65536 }, (_, half) => halfValue(half));
+  const values = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) values[i] = halfValues[halves[i]!]!;
+  return values;
+}
+
+const half = new Float32Array([0.5]);
+const halfBits = new Uint32Array(half.buffer)[0]!;
+
+function toHalves(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  const sum = new Float32Array(1);
+  const sumBits = new Uint32Array(sum.buffer);
+  for (let i = 0; i < halves.length; i++) {
+    const magnitude = bits[i]! & 0x7fffffff;
+    let stored: number;
+    if (magnitude > 0x7f800000)
+      stored = 0x7e00; // not a number
+    else if (magnitude >= 0x47800000)
+      stored = 0x7c00; // 65536 and more: infinity
+    else if (magnitude < 0x38800000) {
+      // Below 2⁻¹⁴ halves are multiples of 2⁻²⁴, the spacing of floats at 0.5: adding 0.5 rounds to one, ties to even.
+      sum[0] = Math.abs(values[i]!) + 0.5;
+      stored = sumBits[0]! - halfBits;
+    } else {
+      const isOdd = (magnitude >> 13) & 1;
+      stored = (magnitude - (112 << 23) + 0xfff + isOdd) >> 13; // a carry out of the fraction raises the exponent, as it must
+    }
+    halves[i] = ((bits[i]! >>> 16) & 0x8000) | stored;
+  }
+  return halves;
+}
+
+/** bfloat16 is the upper half of a float32. */
+function fromBrainFloats(upper: Uint16Array): Float32Array {
+  const bits = new Uint32Array(upper.length);
+  for (let i = 0; i < upper.length; i++) bits[i] = upper[i]! << 16;
+  return new Float32Array(bits.buffer);
+}
+
+function toBrainFloats(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const upper = new Uint16Array(values.length);
+  for (let i = 0; i < upper.length; i++) {
+    const isNotANumber = (bits[i]! & 0x7fffffff) > 0x7f800000;
+    const isOdd = (bits[i]! >>> 16) & 1;
+    upper[i] = isNotANumber ? 0x7fc0 : (bits[i]! + 0x7fff + isOdd) >>> 16;
+  }
+  return upper;
+}
+
+/** From pairs of 32 bits, the lower first. */
+function fromLongs(words: Int32Array): Float32Array {
+  const values = new Float32Array(words.length / 2);
+  for (let i = 0; i < values.length; i++) {
+    const low = words[2 * i]! >>> 0;
+    const high = words[2 * i + 1]!;
+    // A double cannot hold 64 bits, and rounding twice can go wrong: the last 12 bits only say whether there is a remainder.
+    const kept = Math.abs(high) < 2 ** 20 ? low : (low & ~0xfff) + (low & 0xfff ? 0x800 : 0);
+    values[i] = high * 2 ** 32 + (kept >>> 0);
+  }
+  return values;
 }

@@ -1,4 +1,12 @@
-export { toFloat32 } from "./dtypes.ts";
-export { type LoadOptions, loadWeights } from "./load.ts";
-export { openSafetensors } from "./safetensors.ts";
-export type { Dtype, TensorEntry, WeightSource } from "./source.ts";
+export { fromFloat32, toFloat32 } from "./dtypes.ts";
+export { type LoadOptions, loadWeights, type SaveOptions, saveWeights } from "./load.ts";
+export { withUsualNames } from "./names.ts";
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  type LazyTensor,
+  openSafetensors,
+  type WriteSafetensorsOptions,
+  writeSafetensors,
+} from "./safetensors.ts";
+export type { ByteRange, Dtype, StoredTensor, TensorEntry, WeightSource } from "./source.ts";

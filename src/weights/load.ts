@@ -1,24 +1,121 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { WeightsError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
+import type { Parameter } from "../layers/parameter.ts";
+import { nextTurn } from "../layers/stages.ts";
 import { parameters } from "../layers/tree.ts";
-import { toFloat32 } from "./dtypes.ts";
-import type { WeightSource } from "./source.ts";
+import { compareWeights, describeDifferences } from "./compare.ts";
+import { areFinite, fromFloat32, toFloat32 } from "./dtypes.ts";
+import { withUsualNames } from "./names.ts";
+import { inverse, permute } from "./permute.ts";
+import { type LazyTensor, writeSafetensors } from "./safetensors.ts";
+import { byteLength, type Dtype, quoted, type TensorEntry, type WeightSource } from "./source.ts";
 
 export interface LoadOptions {
+  /** Heard between pieces of a tensor: loading ends with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Called after every tensor with the bytes read so far and the bytes to read. */
+  /** Called after every piece with the bytes read so far and the bytes to read. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Fills the parameters of a model from a source. Names and shapes must agree, both ways. */
-export async function loadWeights(model: Layer, source: WeightSource, _options: LoadOptions = {}): Promise<void> {
-  for (const [name, parameter] of parameters(model)) {
-    const entry = source.entries.get(name);
-    if (!entry) throw new WeightsError(`${source.path} has no tensor ${name}.`);
-    const stored = tf.tensor(toFloat32(await source.read(name), entry.dtype), [...entry.shape]);
-    const value = tf.transpose(stored, [...parameter.axes]);
-    stored.dispose();
-    parameter.assign(value);
+/**
+ * Fills the parameters of a model from a source, one at a time. Names, shapes and kinds of number must agree, both ways, and
+ * are compared before a weight is read; old and foreign names are understood. Where anything fails, the model is left empty.
+ *
+ * @throws WeightsError where the weights do not fit the model (it lists every difference) or are not finite.
+ */
+export async function loadWeights(model: Layer, source: WeightSource, options: LoadOptions = {}): Promise<void> {
+  const weights = sourceThatFits(model, source);
+  const total = [...parameters(model)].reduce((sum, [name]) => sum + byteLength(weights.entries.get(name)!), 0);
+  let done = 0;
+  const loaded: Parameter[] = [];
+  try {
+    for (const [name, parameter] of parameters(model)) {
+      const values = new Float32Array(parameter.size);
+      let position = 0;
+      for await (const piece of readPieces(weights, name)) {
+        options.signal?.throwIfAborted();
+        const part = toFloat32(piece, weights.entries.get(name)!.dtype);
+        if (!areFinite(part)) throw notFinite(weights, name);
+        values.set(part, position);
+        position += part.length;
+        done += piece.length;
+        options.onProgress?.(done, total);
+        await nextTurn();
+      }
+      const turned = permute(values, parameter.shape, parameter.axes);
+      loaded.push(parameter);
+      parameter.assign(tf.tensor(turned, parameter.valueShape, "float32"));
+    }
+    options.signal?.throwIfAborted();
+  } catch (error) {
+    for (const parameter of loaded) parameter.dispose();
+    throw error;
   }
+}
+
+/** The source as it is or under the usual names, whichever agrees with the model. */
+function sourceThatFits(model: Layer, source: WeightSource): WeightSource {
+  const asStored = compareWeights(model, source);
+  if (asStored.length === 0) return source;
+  const renamed = withUsualNames(source);
+  const underUsualNames = compareWeights(model, renamed);
+  if (underUsualNames.length === 0) return renamed;
+  const fewer = underUsualNames.length < asStored.length ? underUsualNames : asStored;
+  throw new WeightsError(describeDifferences(model, source, fewer));
+}
+
+const pieceBytes = 8 * 2 ** 20;
+
+/** The bytes of a tensor in pieces of whole numbers, so that no more than one piece is held twice. */
+export async function* readPieces(source: WeightSource, name: string): AsyncGenerator<Uint8Array> {
+  const size = byteLength(source.entries.get(name)!);
+  for (let start = 0; start < size; start += pieceBytes) {
+    yield await source.read(name, { start, end: Math.min(size, start + pieceBytes) });
+  }
+}
+
+export function notFinite(source: WeightSource, name: string): WeightsError {
+  return new WeightsError(
+    `${source.path}: tensor ${quoted(name)} has values that are infinite or not numbers. Get the file again.`,
+  );
+}
+
+export interface SaveOptions {
+  /** How the weights are stored; F32 where it is not given. */
+  dtype?: Extract<Dtype, "F32" | "F16" | "BF16">;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * Writes a model's weights as a safetensors file, under their names and in PyTorch's layout, one at a time. The file is there
+ * whole or not at all.
+ *
+ * @throws InputError where the file can't be written, WeightsError where a weight is too large for the dtype.
+ */
+export function saveWeights(
+  model: Layer,
+  path: string,
+  { dtype = "F32", ...options }: SaveOptions = {},
+): Promise<void> {
+  const tensors = Array.from(parameters(model), ([name, { shape }]): TensorEntry & { name: string } => ({
+    name,
+    shape,
+    dtype,
+  }));
+  const byName = new Map(parameters(model));
+  const lazy = tensors.map(
+    (tensor): LazyTensor => ({ ...tensor, pieces: () => pieces(path, tensor.name, byName.get(tensor.name)!, dtype) }),
+  );
+  return writeSafetensors(path, lazy, { metadata: { format: "pt" }, ...options });
+}
+
+async function* pieces(path: string, name: string, parameter: Parameter, dtype: Dtype): AsyncGenerator<Uint8Array> {
+  const value = (await parameter.value.data()) as Float32Array;
+  const bytes = fromFloat32(permute(value, parameter.valueShape, inverse(parameter.axes)), dtype);
+  if (!areFinite(toFloat32(bytes, dtype))) {
+    throw new WeightsError(`${path} is not written: tensor ${quoted(name)} has values that ${dtype} can't hold.`);
+  }
+  yield bytes;
 }

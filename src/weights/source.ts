@@ -8,6 +8,12 @@ export interface TensorEntry {
   readonly shape: readonly number[];
 }
 
+/** Bytes of a tensor: from `start` up to, not including, `end`. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** A place that weights are read from, one tensor at a time. */
 export interface WeightSource {
   /** The file or folder, for messages. */
@@ -15,7 +21,53 @@ export interface WeightSource {
   readonly entries: ReadonlyMap<string, TensorEntry>;
   /** The free-form texts of the header. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The bytes of a tensor as they are stored, little-endian. */
-  read(name: string): Promise<Uint8Array>;
+  /**
+   * The bytes of a tensor as they are stored, little-endian: all of them, or a range.
+   *
+   * @throws WeightsError where there is no such tensor, or the file is no longer as it was when it was opened.
+   */
+  read(name: string, range?: ByteRange): Promise<Uint8Array>;
   close(): Promise<void>;
+}
+
+/** A tensor with its numbers, as they are stored: little-endian, in PyTorch's order. */
+export interface StoredTensor extends TensorEntry {
+  readonly bytes: Uint8Array;
+}
+
+/** Bytes that a number takes. */
+export const bytesOf: Readonly<Record<Dtype, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  U8: 1,
+  BOOL: 1,
+};
+
+export function isDtype(name: string): name is Dtype {
+  return Object.hasOwn(bytesOf, name);
+}
+
+/** Whether numbers of this type are weights; the others count or choose. */
+export function isFloat(dtype: Dtype): boolean {
+  return dtype === "F64" || dtype === "F32" || dtype === "F16" || dtype === "BF16";
+}
+
+/** Bytes that a tensor takes; not a safe integer where the shape is beyond all bounds. */
+export function byteLength({ dtype, shape }: TensorEntry): number {
+  let size = bytesOf[dtype];
+  for (const length of shape) {
+    size *= length;
+    if (!Number.isSafeInteger(size)) return Number.POSITIVE_INFINITY; // a 0 that follows must not hide it
+  }
+  return size;
+}
+
+/** A name from a file, fit to stand in a message: quoted, on one line, no control characters, not endless. */
+export function quoted(name: string): string {
+  const short = name.length > 200 ? `${name.slice(0, 200)}…` : name;
+  return `"${short.replace(/[\p{C}"\\]/gu, (c) => `\\u${c.codePointAt(0)!.toString(16).padStart(4, "0")}`)}"`;
 }
