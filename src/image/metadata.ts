@@ -39,7 +39,10 @@ export interface PictureDescription {
   credit?: string | undefined;
   /** The program's name and version. */
   software?: string | undefined;
-  /** The final latents of this picture: a safetensors file of one tensor, `latent`. */
+  /**
+   * The final latents of this picture: a safetensors file of one tensor, `latent`, [1, channels, height, width]. Pillow opens
+   * no file with a text over 1 MiB: 8 channels in float32 stay below it up to 1.5 million pixels.
+   */
   latent?: Uint8Array | undefined;
 }
 
