@@ -9,10 +9,13 @@ export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
 export { observe, watch } from "./observe.ts";
 export { Parameter } from "./parameter.ts";
+export { PatchEmbedding } from "./patch-embedding.ts";
+export { PatchMerging } from "./patch-merging.ts";
 export { ResnetBlock, type ResnetBlockOptions } from "./resnet-block.ts";
 export { SpatialAttention } from "./spatial-attention.ts";
 export { SpatialTransformer, type SpatialTransformerOptions } from "./spatial-transformer.ts";
 export { keeping, nextTurn, pace, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
+export { SwinBlock, type SwinBlockOptions } from "./swin-block.ts";
 export {
   TextEmbeddings,
   TextEncoder,
@@ -26,3 +29,4 @@ export { TransformerBlock, type TransformerBlockOptions } from "./transformer-bl
 export { countParameters, disposeWeights, layers, type Named, parameters, parts } from "./tree.ts";
 export { type BlockTransformers, type Conditioning, DownBlock, MidBlock, UpBlock } from "./unet-blocks.ts";
 export { Upsample } from "./upsample.ts";
+export { WindowAttention, type WindowAttentionOptions } from "./window-attention.ts";

@@ -18,6 +18,8 @@ export {
 } from "./clip-text-config.ts";
 export { SiglipTextModel, type SiglipTextOptions, type TextMask } from "./siglip-text.ts";
 export { mitsuaJapaneseClip, type SiglipTextConfig, siglipTextConfigFrom } from "./siglip-text-config.ts";
+export { SwinForImageClassification, SwinStage } from "./swin.ts";
+export { type SwinConfig, type SwinStageConfig, swinBase, swinConfigFrom } from "./swin-config.ts";
 export type { TextEncoding } from "./text-encoding.ts";
 export { UNet, type UNetConditions } from "./unet.ts";
 export {
@@ -27,3 +29,4 @@ export {
   type UNetLevel,
   unetConfigFrom,
 } from "./unet-config.ts";
+export { mitsuaLikesUNet, sdxlUNet, stableDiffusion15UNet, stableDiffusion21UNet } from "./unet-presets.ts";

@@ -11,3 +11,5 @@ export { scaledDotProductAttention } from "./attention.ts";
 export { causalBias, paddingBias } from "./attention-mask.ts";
 export { groupNorm } from "./group-norm.ts";
 export { layerNorm } from "./layer-norm.ts";
+export { padToMultiple } from "./pad.ts";
+export { roll } from "./roll.ts";

@@ -23,7 +23,8 @@ export async function observedErrors(
   const errors = new Map<string, number>();
   for (const [path, output] of outputs) {
     if (source.entries.has(`observed.${path}`)) {
-      const wanted = await readTensor(source, `observed.${path}`);
+      const stored = source.entries.get(`observed.${path}`)!.shape;
+      const wanted = await readTensor(source, `observed.${path}`, stored.length === 4 ? "nhwc" : undefined);
       // The same numbers may stand as [B, H, W, C] here and as [B, H · W, C] there.
       const shaped = output.size === wanted.size ? tf.reshape(output, wanted.shape) : output;
       errors.set(path, await relativeError(shaped, wanted));

@@ -5,7 +5,7 @@ import { ClipTextModel } from "../../src/models/clip-text.ts";
 import { clipTextConfigFrom, clipVitL, openClipVitBigG, openClipVitH } from "../../src/models/clip-text-config.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
 import { firstDivergence, observedErrors } from "../helpers/observed.ts";
-import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/text.ts";
+import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/saved-model.ts";
 
 const layerTolerance = 1e-5;
 const modelTolerance = 1e-4;

@@ -5,7 +5,7 @@ import { SiglipTextModel, type TextMask } from "../../src/models/siglip-text.ts"
 import { mitsuaJapaneseClip, siglipTextConfigFrom } from "../../src/models/siglip-text-config.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
 import { firstDivergence, observedErrors } from "../helpers/observed.ts";
-import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/text.ts";
+import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/saved-model.ts";
 
 const layerTolerance = 1e-5;
 const modelTolerance = 1e-4;
