@@ -64,12 +64,15 @@ def structure(out: Path, name: str, config: SwinConfig) -> None:
     (folder / "tensors.txt").write_text("\n".join(sorted(lines)) + "\n")
 
 
+def window7() -> SwinForImageClassification:
+    labels = ["うさぎ", "cat", "dog", "ねこ", "__proto__"]
+    return classifier(image_size=56, patch_size=4, embed_dim=4, depths=[2, 2], num_heads=[2, 4], window_size=7, mlp_ratio=2.0,
+                      id2label=dict(enumerate(labels)), problem_type="multi_label_classification")
+
+
 def make(out: Path) -> None:
-    labels = {"id2label": {i: label for i, label in enumerate(["うさぎ", "cat", "dog", "ねこ", "__proto__"])},
-              "problem_type": "multi_label_classification"}
     # 14 × 14 patches, shifted, then 7 × 7: one window, so no shift. Then sizes that need padding, and do not even halve.
-    save(out, "window7", classifier(
-        image_size=56, patch_size=4, embed_dim=4, depths=[2, 2], num_heads=[2, 4], window_size=7, mlp_ratio=2.0, **labels),
+    save(out, "window7", window7(),
         size56=(1, 3, 56, 56), size60=(2, 3, 60, 60), size64x52=(1, 3, 64, 52), size85x57=(1, 3, 85, 57))
     save(out, "window4", classifier(
         image_size=23, patch_size=2, num_channels=1, embed_dim=6, depths=[2, 3], num_heads=[3, 2], window_size=4,
