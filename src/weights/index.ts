@@ -1,6 +1,8 @@
 export { fromFloat32, toFloat32 } from "./dtypes.ts";
 export { type LoadOptions, loadWeights, type SaveOptions, saveWeights } from "./load.ts";
+export { type Component, type ModelFolder, openModelFolder } from "./model-folder.ts";
 export { withUsualNames } from "./names.ts";
+export { openWeights } from "./open.ts";
 export {
   decodeSafetensors,
   encodeSafetensors,
@@ -9,4 +11,5 @@ export {
   type WriteSafetensorsOptions,
   writeSafetensors,
 } from "./safetensors.ts";
+export { openShards } from "./shards.ts";
 export type { ByteRange, Dtype, StoredTensor, TensorEntry, WeightSource } from "./source.ts";

@@ -104,7 +104,7 @@ export function withUsualNames(source: WeightSource): WeightSource {
     path: source.path,
     metadata: source.metadata,
     entries: new Map([...origins].map(([name, { entry }]) => [name, entry])),
-    read: (name, range) => {
+    read: async (name, range) => {
       const origin = origins.get(name);
       if (!origin) throw new WeightsError(`${source.path} has no tensor ${quoted(name)}.`);
       const size = byteLength(origin.entry);
