@@ -36,6 +36,9 @@ export function only<T extends string | number | boolean>(value: T): z.ZodType<T
   return z.literal(value).nullish();
 }
 
+/** A field that is passed over, whatever it holds. */
+export const ignored = z.unknown().optional();
+
 /** A field that is only supported where it is null or absent. */
 export const absent = z.null().optional();
 

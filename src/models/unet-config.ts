@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ConfigError } from "../errors.ts";
-import { absent, layerCount, only, parseConfig, size } from "./config.ts";
+import { absent, ignored, layerCount, only, parseConfig, size } from "./config.ts";
 
 /** A transformer after each resnet of a block. */
 export interface LevelTransformers {
@@ -134,9 +134,9 @@ const schema = z.object({
   cross_attention_norm: absent,
 
   // Without effect: the size that pictures had in training, a matter of half precision, and an option of a refused kind.
-  sample_size: z.unknown(),
-  upcast_attention: z.unknown(),
-  addition_embed_type_num_heads: z.unknown(),
+  sample_size: ignored,
+  upcast_attention: ignored,
+  addition_embed_type_num_heads: ignored,
 });
 
 type Fields = z.output<typeof schema>;
@@ -319,7 +319,9 @@ function required(
   field: "addition_time_embed_dim" | "projection_class_embeddings_input_dim",
   asked: keyof Fields,
 ): number {
-  return fields[field] ?? refuse(field, fields[field], `"${asked}" ${JSON.stringify(fields[asked])} needs it`);
+  return (
+    fields[field] ?? refuse(field, fields[field], `it must be set where "${asked}" is ${JSON.stringify(fields[asked])}`)
+  );
 }
 
 /** A value for all levels, or one for each: → one for each. */
