@@ -1,0 +1,2 @@
+export { openTokenizer } from "./open.ts";
+export type { Encoding, Tokenizer } from "./tokenizer.ts";
