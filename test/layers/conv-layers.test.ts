@@ -33,6 +33,7 @@ const cases: Record<string, Layer> = {
   "upsample/odd": new Upsample(4),
   "attention/self": new Attention({ channels: 8, heads: 2, headDim: 4 }),
   "attention/cross": new Attention({ channels: 8, contextChannels: 12, heads: 3, headDim: 4 }),
+  "attention/masked": new Attention({ channels: 8, contextChannels: 12, heads: 2, headDim: 4 }),
   "attention/biases": new Attention({ channels: 8, heads: 2, headDim: 4, bias: true, outBias: false }),
   "attention/spatial": new SpatialAttention(8, { groups: 4, eps: 1e-6 }),
 };
@@ -47,8 +48,9 @@ describe("against diffusers", () => {
     };
     const output = (await read("output")) as tf.Tensor;
     const size = name === "upsample/odd" ? output.shape.slice(1, 3) : undefined;
-    const others = [await read("temb"), await read("context"), size].filter((input) => input !== undefined);
-    const actual = layer.apply(await read("x"), ...others) as tf.Tensor;
+    const mask = await read("mask"); // [B, 1, M]
+    const others = [await read("temb"), await read("context"), mask && tf.expandDims(mask, 1), size];
+    const actual = layer.apply(await read("x"), ...others.filter((input) => input !== undefined)) as tf.Tensor;
     expect(await relativeError(actual, output)).toBeLessThan(tolerance);
     await io.close();
   });

@@ -20,9 +20,9 @@ def resnet(in_channels, out_channels, temb=None, **options):
     return layer, {"x": x, "temb": None if temb is None else randn(2, temb, seed=2)}
 
 
-def attention(x, context=None, **options):
+def attention(x, context=None, mask=None, **options):
     torch.manual_seed(0)
-    return Attention(x.shape[1 if x.ndim == 4 else 2], **options), {"x": x, "context": context}
+    return Attention(x.shape[1 if x.ndim == 4 else 2], **options), {"x": x, "context": context, "mask": mask}
 
 
 def sampling(layer_class, shape, size=None, **options):
@@ -48,18 +48,23 @@ def cases():
     tokens, context = randn(2, 6, 8, seed=1), randn(2, 5, 12, seed=2)
     yield "attention/self", attention(tokens, heads=2, dim_head=4)
     yield "attention/cross", attention(tokens, context, cross_attention_dim=12, heads=3, dim_head=4)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
+    bias = (1 - mask[:, None].float()) * -10000  # as a UNet makes it of an encoder_attention_mask
+    yield "attention/masked", attention(tokens, context, bias, cross_attention_dim=12, heads=2, dim_head=4)
     yield "attention/biases", attention(tokens, heads=2, dim_head=4, bias=True, out_bias=False)
     yield "attention/spatial", attention(
         0.01 * randn(2, 8, 3, 5, seed=1), heads=1, dim_head=8, norm_num_groups=4, eps=1e-6, bias=True, residual_connection=True
     )
 
 
-def call(layer, x, temb=None, context=None, size=None):
+def call(layer, x, temb=None, context=None, mask=None, size=None):
     if isinstance(layer, ResnetBlock2D):
         return layer(x, temb)
     if isinstance(layer, Upsample2D):
         return layer(x, size)
-    return layer(x, encoder_hidden_states=context) if isinstance(layer, Attention) else layer(x)
+    if isinstance(layer, Attention):
+        return layer(x, encoder_hidden_states=context, attention_mask=mask)
+    return layer(x)
 
 
 def nearest(in_length: int, out_length: int) -> list[int]:
