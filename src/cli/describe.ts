@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import type { Size } from "../inspect/components.ts";
 import type { Description } from "../inspect/describe.ts";
+import type { Size } from "../inspect/runnable.ts";
 import { cut, grouped, scaled, table } from "./format.ts";
 import { integer } from "./numbers.ts";
 import { print, printJson } from "./print.ts";
@@ -37,7 +37,8 @@ Examples:
   tfjs-diffusion describe weights/tiny/unet --json`,
     )
     .action(async (model: string, options: Options) => {
-      const { describeSystem, openSystem } = await import("../inspect/systems.ts");
+      const { describeSystem } = await import("../inspect/describe-system.ts");
+      const { openSystem } = await import("../inspect/open.ts");
       const system = await openSystem(model);
       const size = { width: options.width ?? system.size.width, height: options.height ?? system.size.height };
       const tree = describeSystem({ ...system, size });

@@ -1,42 +1,84 @@
-import { InputError } from "../errors.ts";
-import { mitsuaJapaneseClip } from "../models/siglip-text-config.ts";
-import { type Component, describeComponent, type Size, siglipText } from "./components.ts";
-import type { Description } from "./describe.ts";
+import {
+  Autoencoder,
+  type AutoencoderConfig,
+  type ClipTextConfig,
+  ClipTextModel,
+  clipVitL,
+  mitsuaJapaneseClip,
+  mitsuaLikesAutoencoder,
+  mitsuaLikesUNet,
+  openClipVitBigG,
+  openClipVitH,
+  pixelsPerCell,
+  SiglipTextModel,
+  SwinForImageClassification,
+  sdAutoencoder,
+  sdxlAutoencoder,
+  sdxlUNet,
+  stableDiffusion15UNet,
+  stableDiffusion21UNet,
+  swinBase,
+  UNet,
+  type UNetConfig,
+} from "../models/index.ts";
+import type { Model } from "../models/model-from.ts";
+import { positionsOf, type Size, type Surroundings } from "./runnable.ts";
 
 /** The models that make a picture together, under the names that their folders have. */
 export interface System {
   readonly name: string;
-  readonly components: Readonly<Record<string, Component>>;
+  readonly models: Readonly<Record<string, Model>>;
   /** The size of picture that it was made for. */
   readonly size: Size;
 }
 
-/** Published systems, from their configurations alone. Nothing is allocated. */
+/** Published systems, from their configurations alone. No tensor is made. */
 export const presets: Readonly<Record<string, () => System>> = {
   "mitsua-likes": () => ({
     name: "mitsua-likes",
-    size: { width: 768, height: 768 },
-    components: { text_encoder: siglipText(mitsuaJapaneseClip) },
+    size: square(768),
+    models: {
+      text_encoder: new SiglipTextModel(mitsuaJapaneseClip),
+      unet: new UNet(mitsuaLikesUNet),
+      vae: new Autoencoder(mitsuaLikesAutoencoder),
+      // Its labels are not published; the base model's 1,000 stand in for them.
+      character_detector: new SwinForImageClassification(swinBase),
+    },
+  }),
+  "sd-1.5": () => stableDiffusion("sd-1.5", 512, { text: clipVitL, unet: stableDiffusion15UNet, vae: sdAutoencoder }),
+  "sd-2.1": () =>
+    stableDiffusion("sd-2.1", 768, { text: openClipVitH, unet: stableDiffusion21UNet, vae: sdAutoencoder }),
+  sdxl: () => ({
+    name: "sdxl",
+    size: square(1024),
+    models: {
+      text_encoder: new ClipTextModel(clipVitL),
+      text_encoder_2: new ClipTextModel(openClipVitBigG),
+      unet: new UNet(sdxlUNet),
+      vae: new Autoencoder(sdxlAutoencoder),
+    },
   }),
 };
 
-/** The layer trees of all models of a system, as the children of one node. */
-export function describeSystem({ name, components, size }: System): Description {
-  const children = Object.entries(components).map(([part, component]) => describeComponent(part, component, size));
-  return {
-    name,
-    type: "System",
-    parameters: children.reduce((sum, child) => sum + child.parameters, 0),
-    outputShape: null,
-    flops: children.reduce((sum, child) => sum + child.flops, 0),
-    weights: {},
-    children,
-  };
+interface Parts {
+  text: ClipTextConfig;
+  unet: UNetConfig;
+  vae: AutoencoderConfig;
 }
 
-/** A preset's name, or a model's folder. */
-export async function openSystem(source: string): Promise<System> {
-  const preset = Object.hasOwn(presets, source) ? presets[source] : undefined;
-  if (preset) return preset();
-  throw new InputError(`${source} is no preset`);
+function stableDiffusion(name: string, side: number, { text, unet, vae }: Parts): System {
+  const models = { text_encoder: new ClipTextModel(text), unet: new UNet(unet), vae: new Autoencoder(vae) };
+  return { name, size: square(side), models };
+}
+
+export function square(side: number): Size {
+  return { width: side, height: side };
+}
+
+/** What a UNet's neighbours are. Alone it gets those of Stable Diffusion. */
+export function surroundingsIn({ models }: System): Surroundings {
+  const all = Object.values(models);
+  const text = all.find((model) => model instanceof SiglipTextModel || model instanceof ClipTextModel);
+  const vae = all.find((model) => model instanceof Autoencoder);
+  return { tokens: text ? positionsOf(text) : 77, pixelsPerCell: vae ? pixelsPerCell(vae.config) : 8 };
 }
