@@ -1,19 +1,23 @@
 import * as tf from "@tensorflow/tfjs-core";
 
-/** The most memory that the scores of one call may take at a time, in bytes. */
-const scoreBytes = 256 * 2 ** 20;
+export interface ScaledDotProductAttentionOptions {
+  heads: number;
+  /** Added to the scores: it broadcasts to [B, heads, N, M]. A masked place holds a large negative number. */
+  bias?: tf.Tensor4D | undefined;
+  /** The most memory that the scores may take at a time, in bytes. */
+  scoreBytes?: number;
+}
 
 /**
  * softmax(q kᵀ / √d + bias) v for each head (Vaswani et al. 2017).
  *
- * q [B, N, heads·d], k and v [B, M, heads·d] → [B, N, heads·d]. `bias` is added to the scores and broadcasts to
- * [B, heads, N, M]; a masked place holds a large negative number.
+ * q [B, N, heads·d], k and v [B, M, heads·d] → [B, N, heads·d]
  */
 export function scaledDotProductAttention(
   q: tf.Tensor3D,
   k: tf.Tensor3D,
   v: tf.Tensor3D,
-  { heads, bias }: { heads: number; bias?: tf.Tensor4D | undefined },
+  { heads, bias, scoreBytes = 256 * 2 ** 20 }: ScaledDotProductAttentionOptions,
 ): tf.Tensor3D {
   return tf.tidy(() => {
     const [batch, queries, channels] = q.shape;

@@ -7,7 +7,7 @@ export {
   quickGelu,
   silu,
 } from "./activations.ts";
-export { scaledDotProductAttention } from "./attention.ts";
+export { type ScaledDotProductAttentionOptions, scaledDotProductAttention } from "./attention.ts";
 export { causalBias, paddingBias } from "./attention-mask.ts";
 export { groupNorm } from "./group-norm.ts";
 export { layerNorm } from "./layer-norm.ts";
