@@ -53,7 +53,7 @@ function toDepth(layer: Description, depth: number): Description {
 }
 
 const lineWidth = 100;
-const typeWidth = 22;
+const typeWidth = 26;
 
 function text(system: Description, { width, height }: Size, depth: number): string {
   const rows = system.children.flatMap((component) => rowsOf([component], 0, depth));

@@ -3,7 +3,7 @@ import { cut, duration } from "./format.ts";
 export interface ProgressOptions {
   /** Where it is shown; by default standard error, so that standard output holds results alone. */
   stream?: NodeJS.WriteStream;
-  quiet?: boolean;
+  quiet?: boolean | undefined;
   now?: () => number;
 }
 
@@ -20,6 +20,7 @@ export class Progress {
   #started = 0;
   #shown = Number.NEGATIVE_INFINITY;
   #isOpen = false;
+  #isFinished = false;
 
   constructor({ stream = process.stderr, quiet = false, now = () => performance.now() }: ProgressOptions = {}) {
     this.#stream = stream;
@@ -33,14 +34,17 @@ export class Progress {
     const isNew = task !== this.#task;
     if (isNew) {
       this.end();
-      [this.#task, this.#started] = [task, now];
+      [this.#task, this.#started, this.#isFinished] = [task, now, false];
     }
-    const interval = this.#stream.isTTY ? redraw : sparse;
-    const isDue = isNew || done >= total || now - this.#shown >= interval;
-    if (this.#quiet || !isDue) return;
+    const state = { done, total, elapsed: now - this.#started };
+    const isEnd = done >= total && !this.#isFinished;
+    this.#isFinished ||= isEnd;
+    const isDue = now - this.#shown >= (this.#stream.isTTY ? redraw : sparse);
+    const isShown = this.#stream.isTTY ? isNew || isEnd || isDue : isNew || isDue || (isEnd && state.elapsed >= sparse);
+    if (this.#quiet || !isShown) return;
     this.#shown = now;
-    const text = line(task, done, total, now - this.#started);
-    this.#write(this.#stream.isTTY ? text : text.replace(/ [█░]+/, ""));
+    if (this.#stream.isTTY) this.#draw(bar(task, state));
+    else this.#stream.write(isNew ? `${task} …\n` : `${task}: ${figures(state)}\n`);
   }
 
   /** A line that stays, above what comes next. */
@@ -56,27 +60,36 @@ export class Progress {
     this.#task = "";
   }
 
-  #write(text: string): void {
-    if (!this.#stream.isTTY) {
-      this.#stream.write(`${text}\n`);
-      return;
-    }
+  #draw(text: string): void {
     this.#stream.write(`\r\x1b[K${cut(text, (this.#stream.columns || 80) - 1)}`);
     this.#isOpen = true;
   }
 }
 
-function line(task: string, done: number, total: number, elapsed: number): string {
-  const part = total > 0 ? Math.min(1, done / total) : 1;
-  const filled = Math.round(part * barWidth);
-  const bar = "█".repeat(filled) + "░".repeat(barWidth - filled);
-  const percent = `${Math.floor(part * 100)}%`.padStart(4);
-  const count = Number.isInteger(total) && total <= 10_000 ? ` ${done}/${total}` : "";
-  return `${task} ${bar}${percent}${count}${time(part, elapsed)}`;
+interface State {
+  done: number;
+  total: number;
+  elapsed: number;
 }
 
-function time(part: number, elapsed: number): string {
-  if (part >= 1) return `, took ${duration(elapsed)}`;
-  if (part === 0) return "";
-  return `, ${duration((elapsed * (1 - part)) / part)} left`;
+function bar(task: string, state: State): string {
+  const filled = Math.round(part(state) * barWidth);
+  return `${task} ${"█".repeat(filled)}${"░".repeat(barWidth - filled)} ${figures(state)}`;
+}
+
+function part({ done, total }: State): number {
+  return total > 0 ? Math.min(1, done / total) : 1;
+}
+
+/** "40% 16/40, 2 min 3 s left": bytes are not counted one by one. */
+function figures(state: State): string {
+  const count = state.total <= 10_000 ? ` ${state.done}/${state.total}` : "";
+  return `${Math.floor(part(state) * 100)}%${count}${time(state)}`;
+}
+
+function time(state: State): string {
+  const [done, { elapsed }] = [part(state), state];
+  if (done >= 1) return `, took ${duration(elapsed)}`;
+  if (done === 0) return "";
+  return `, ${duration((elapsed * (1 - done)) / done)} left`;
 }

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
-import { observe } from "../layers/observe.ts";
-import { runStages } from "../layers/stages.ts";
+import { GroupNorm, type Layer, layers, type Named, observe, runStages, type Stages } from "../layers/index.ts";
 import { type TensorData, toTensor } from "../pipelines/tensor-data.ts";
 import { TorchCpuGenerator } from "../random/index.ts";
 import { fromFloat32, type LazyTensor, toFloat32, type WeightSource, writeSafetensors } from "../weights/index.ts";
@@ -74,14 +73,18 @@ async function run(
       receive(path, tf.keep(tf.clone(output)));
       count++;
     },
-    wanted,
+    (path) => path !== "" && wanted(path),
   );
   try {
-    const result = await runStages(model.stages(inputsFrom(model, values)), {
+    const onStage = () => onProgress?.(count);
+    const outputs = await runStages(model.stages(inputsFrom(model, values)) as Stages<tf.Tensor[]>, {
       signal,
-      onStage: () => onProgress?.(count),
+      onStage,
     });
-    tf.dispose(result);
+    for (const output of outputs) {
+      if (wanted("")) receive("", output);
+      else output.dispose();
+    }
   } finally {
     stop();
   }
@@ -186,6 +189,9 @@ export async function compareActivations(
       .filter((name) => name === rootName || name.startsWith(outputPrefix))
       .map((name) => [name === rootName ? "" : name.slice(outputPrefix.length), name]),
   );
+  // PyTorch has the channels of a group norm second even where they are of tokens.
+  const isGroupNorm = ([, layer]: Named<Layer>) => layer instanceof GroupNorm;
+  const groupNorms = new Set([...layers(model.model)].filter(isGroupNorm).map(([path]) => path));
   const values = await readArguments(recording);
   const found = new Map<string, LayerError>();
   const reads: Promise<unknown>[] = [];
@@ -193,13 +199,14 @@ export async function compareActivations(
     found.set(path, { path, error: 0, difference: 0 }); // its place, for the order
     const measure = async (): Promise<void> => {
       const actual = await output.data();
-      const expected = inTfjsLayout(await readTensor(recording, paths.get(path)!));
-      if (expected.length !== actual.length) {
-        const recorded = recording.entries.get(paths.get(path)!)!.shape;
+      const recorded = await readTensor(recording, paths.get(path)!);
+      if (recorded.data.length !== actual.length) {
         throw new InputError(
-          `${recording.path} has ${paths.get(path)} of shape [${recorded}], but the layer returns [${output.shape}].`,
+          `${recording.path} has ${paths.get(path)} of shape [${recorded.shape}], but the layer returns [${output.shape}].`,
         );
       }
+      const hasChannelsSecond = recorded.shape.length === 4 || groupNorms.has(path);
+      const expected = hasChannelsSecond ? channelsLast(recorded) : recorded.data;
       found.set(path, { path, ...distance(actual, expected) });
     };
     reads.push(measure().finally(() => output.dispose()));
@@ -209,11 +216,10 @@ export async function compareActivations(
   return { layers: [...found.values()], unmatched: [...paths.keys()].filter((path) => !found.has(path)) };
 }
 
-/** A map [B, C, H, W] as the numbers of [B, H, W, C]. */
-function inTfjsLayout({ shape, data }: TensorData): Float32Array {
-  if (shape.length !== 4) return data;
-  const [batch, channels, height, width] = shape as [number, number, number, number];
-  const cells = height * width;
+/** [B, C, ...] as the numbers of [B, ..., C]. */
+function channelsLast({ shape, data }: TensorData): Float32Array {
+  const [batch, channels] = shape as [number, number];
+  const cells = data.length / (batch * channels);
   const turned = new Float32Array(data.length);
   for (let b = 0; b < batch; b++) {
     for (let c = 0; c < channels; c++) {

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { onShapes, type ShapeRun } from "../backends/shapes.ts";
-import { countParameters, type Layer, Parameter, parts, watch } from "../layers/index.ts";
-import { parameters } from "../layers/tree.ts";
+import { countParameters, type Layer, Parameter, parts, watch, withLentWeights } from "../layers/index.ts";
 
 /** A layer and what is known of it without its weights. */
 export interface Description {
@@ -39,17 +38,14 @@ export function describe(model: Layer, run: (input: ShapeInput) => void, { name 
         seen.set(path, { outputShape: output.shape, flops: (seen.get(path)?.flops ?? 0) + flops() - before });
       };
     });
-    const lent = [...parameters(model)].map(([, parameter]) => parameter).filter((parameter) => !parameter.isLoaded);
     try {
-      for (const parameter of lent) parameter.assign(tensor(parameter.valueShape));
-      tf.tidy(() => {
-        run(tensor);
+      return withLentWeights(model, tensor, () => {
+        tf.tidy(() => {
+          run(tensor);
+        });
+        return { ...describeLayer(model, name, "", seen), flops: flops() };
       });
-      const total = flops();
-      const tree = describeLayer(model, name, "", seen);
-      return { ...tree, flops: total };
     } finally {
-      for (const parameter of lent) parameter.dispose();
       stop();
     }
   });

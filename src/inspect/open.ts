@@ -26,19 +26,22 @@ export async function openSystem(source: string): Promise<System> {
 async function systemIn(path: string): Promise<System> {
   const folder = await openModelFolder(path);
   const models: Record<string, Model> = {};
+  const folders: Record<string, string> = {};
   let sampleSize: unknown;
   for (const component of folder.components) {
     const where = join(component.folder, "config.json");
     if (!(await isFile(where))) continue; // a tokenizer, a scheduler
     const json = await readJsonFile(where);
     if (!isModelClass(component.className, json)) continue;
-    models[component.name] = modelFrom(component.className, json, where);
-    if (models[component.name] instanceof UNet) sampleSize = (json as { sample_size?: unknown }).sample_size;
+    const model = modelFrom(component.className, json, where);
+    models[component.name] = model;
+    folders[component.name] = component.folder;
+    if (model instanceof UNet) sampleSize = (json as { sample_size?: unknown }).sample_size;
   }
   const where = join(path, "generation_config.json");
   const json = (await isFile(where)) ? await readJsonFile(where) : undefined;
   const { width, height } = modelDefaults([folder.className, folder.module ?? ""], json, where);
-  const system = { name: path, models, size: sizeOf(sampleSize, models) };
+  const system = { name: path, models, folders, size: sizeOf(sampleSize, models) };
   return width && height ? { ...system, size: { width, height } } : system;
 }
 
@@ -51,8 +54,9 @@ async function modelIn(path: string): Promise<System> {
     throw new ConfigError(`${where} names no class: it has neither "_class_name" nor "architectures".`);
   }
   const model = modelFrom(className, json, where);
-  const models = { [basename(resolve(path))]: model };
-  return { name: path, models, size: sizeOf(fields.sample_size, models) };
+  const name = basename(resolve(path));
+  const models = { [name]: model };
+  return { name: path, models, folders: { [name]: path }, size: sizeOf(fields.sample_size, models) };
 }
 
 /** The size of picture that a UNet's or an autoencoder's training had. */
@@ -60,7 +64,7 @@ function sizeOf(sampleSize: unknown, models: System["models"]): Size {
   const vae = Object.values(models).find((model) => model instanceof Autoencoder);
   if (typeof sampleSize !== "number") return square(vae?.config.sampleSize ?? 512);
   const isAlone = Object.values(models).every((model) => model instanceof Autoencoder);
-  const cell = isAlone ? 1 : surroundingsIn({ name: "", models, size: square(0) }).pixelsPerCell;
+  const cell = isAlone ? 1 : surroundingsIn({ models }).pixelsPerCell;
   return square(sampleSize * cell);
 }
 

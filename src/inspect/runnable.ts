@@ -46,7 +46,8 @@ export interface Runnable {
   readonly takes: Readonly<Record<string, "float" | number>>;
   /** What it is run with where nobody says. */
   inputs(size: Size): InputSpecs;
-  stages(inputs: Inputs): Stages<tf.TensorContainer>;
+  /** What `forward` returns in Python, of several tensors the first; nothing where other methods are run in its place. */
+  stages(inputs: Inputs): Stages<readonly tf.Tensor[]>;
 }
 
 /** How a model of any kind is run. */
@@ -107,15 +108,16 @@ function unet(model: UNet, { tokens, pixelsPerCell }: Surroundings): Runnable {
       const timestep = timesteps.length === 1 ? timesteps[0]! : timesteps;
       const conditions = { contextMask, pooled, timeIds, classLabels, timeCondition };
       const mine = [latents, context, contextMask, pooled, timeCondition, classLabels];
-      return yield* keeping(
+      const noise = yield* keeping(
         mine.filter((value) => value instanceof tf.Tensor),
         model.stages(latents, timestep, context, conditions),
       );
+      return [noise];
     },
   };
 }
 
-/** Encodes `sample` where it is given, and decodes `latents` where they are. */
+/** `forward` on `sample`, or `decode` on `latents`; given both, `encode` and `decode`. */
 function autoencoder(model: Autoencoder): Runnable {
   const { inChannels, latentChannels } = model.config;
   const cell = pixelsPerCell(model.config);
@@ -127,16 +129,12 @@ function autoencoder(model: Autoencoder): Runnable {
       latents: { shape: [1, latentChannels, Math.floor(height / cell), Math.floor(width / cell)], values: "normal" },
     }),
     *stages(inputs) {
-      const results: tf.Tensor[] = [];
-      if (inputs.has("sample")) {
-        const sample = inputs.tensor<tf.Tensor4D>("sample");
-        results.push((yield* keeping([sample], model.encode(sample))).mean);
-      }
-      if (inputs.has("latents")) {
-        const latents = inputs.tensor<tf.Tensor4D>("latents");
-        results.push(yield* keeping([...results, latents], model.decode(latents)));
-      }
-      return results;
+      const sample = inputs.has("sample") ? inputs.tensor<tf.Tensor4D>("sample") : undefined;
+      if (sample && !inputs.has("latents")) return [yield* keeping([sample], model.stages(sample))];
+      if (sample) yield* keeping([sample], model.encode(sample));
+      const latents = inputs.tensor<tf.Tensor4D>("latents");
+      yield* keeping([latents], model.decode(latents));
+      return [];
     },
   };
 }
@@ -151,9 +149,14 @@ function textEncoder(model: SiglipTextModel | ClipTextModel): Runnable {
     inputs: () => ({ input_ids: { shape: [1, positionsOf(model)], values: { below: vocabulary } } }),
     *stages(inputs) {
       const ids = inputs.tensor<tf.Tensor2D>("input_ids", "int32");
-      if (!hasMask || !inputs.has("attention_mask")) return yield* keeping([ids], model.stages(ids));
+      if (!hasMask) {
+        const { pooled, lastHiddenState } = yield* keeping([ids], model.stages(ids));
+        return [model.textProjection ? pooled : lastHiddenState];
+      }
+      if (!inputs.has("attention_mask")) return [(yield* keeping([ids], model.stages(ids))).lastHiddenState];
       const attentionMask = inputs.tensor<tf.Tensor2D>("attention_mask", "int32");
-      return yield* keeping([ids, attentionMask], model.stages(ids, { mask: "padding", attentionMask }));
+      const stages = model.stages(ids, { mask: "padding", attentionMask });
+      return [(yield* keeping([ids, attentionMask], stages)).lastHiddenState];
     },
   };
 }
@@ -172,7 +175,7 @@ function classifier(model: SwinForImageClassification): Runnable {
     inputs: () => ({ pixel_values: { shape: [1, inChannels, side, side], values: "normal" } }),
     *stages(inputs) {
       const pictures = inputs.tensor<tf.Tensor4D>("pixel_values");
-      return yield* keeping([pictures], model.stages(pictures));
+      return [yield* keeping([pictures], model.stages(pictures))];
     },
   };
 }

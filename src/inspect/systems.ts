@@ -28,6 +28,8 @@ import { positionsOf, type Size, type Surroundings } from "./runnable.ts";
 export interface System {
   readonly name: string;
   readonly models: Readonly<Record<string, Model>>;
+  /** Where the weights of each model are; empty for a preset. */
+  readonly folders: Readonly<Record<string, string>>;
   /** The size of picture that it was made for. */
   readonly size: Size;
 }
@@ -37,6 +39,7 @@ export const presets: Readonly<Record<string, () => System>> = {
   "mitsua-likes": () => ({
     name: "mitsua-likes",
     size: square(768),
+    folders: {},
     models: {
       text_encoder: new SiglipTextModel(mitsuaJapaneseClip),
       unet: new UNet(mitsuaLikesUNet),
@@ -51,6 +54,7 @@ export const presets: Readonly<Record<string, () => System>> = {
   sdxl: () => ({
     name: "sdxl",
     size: square(1024),
+    folders: {},
     models: {
       text_encoder: new ClipTextModel(clipVitL),
       text_encoder_2: new ClipTextModel(openClipVitBigG),
@@ -68,7 +72,7 @@ interface Parts {
 
 function stableDiffusion(name: string, side: number, { text, unet, vae }: Parts): System {
   const models = { text_encoder: new ClipTextModel(text), unet: new UNet(unet), vae: new Autoencoder(vae) };
-  return { name, size: square(side), models };
+  return { name, size: square(side), folders: {}, models };
 }
 
 export function square(side: number): Size {
@@ -76,7 +80,7 @@ export function square(side: number): Size {
 }
 
 /** What a UNet's neighbours are. Alone it gets those of Stable Diffusion. */
-export function surroundingsIn({ models }: System): Surroundings {
+export function surroundingsIn({ models }: Pick<System, "models">): Surroundings {
   const all = Object.values(models);
   const text = all.find((model) => model instanceof SiglipTextModel || model instanceof ClipTextModel);
   const vae = all.find((model) => model instanceof Autoencoder);
