@@ -52,8 +52,8 @@ export async function useBackend(name: BackendName): Promise<string> {
   throw new InputError(`The backend "${name}" does not work on this machine.`);
 }
 
-/** The bytes that a backend can hold at most; infinite where that is all the memory there is. */
-export function memoryLimit(name: BackendName): number {
-  const { memoryLimit = Number.POSITIVE_INFINITY }: Backend = backends[name];
-  return memoryLimit;
+/** The bytes that a backend of tfjs can hold at most; infinite where that is all the memory there is. */
+export function memoryLimit(name: string): number {
+  const known: Backend | undefined = Object.hasOwn(backends, name) ? backends[name as BackendName] : undefined;
+  return known?.memoryLimit ?? Number.POSITIVE_INFINITY;
 }

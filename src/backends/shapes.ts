@@ -19,6 +19,8 @@ export interface ShapeRun {
   tensor(shape: Shape, dtype?: tf.DataType): tf.Tensor;
   /** Floating-point operations so far: two for each multiply–add of convolutions and matrix products, nothing else. */
   flops(): number;
+  /** Bytes of all tensors that are alive, and the most that ever were at a time. */
+  bytes(): { live: number; peak: number };
 }
 
 const backendName = "shapes";
@@ -41,6 +43,7 @@ export function onShapes<Out>(run: (shapes: ShapeRun) => Out): Out {
     return run({
       tensor: (shape, dtype = "float32") => engine.makeTensorFromTensorInfo(backend.info({ shape, dtype })),
       flops: () => backend.flops,
+      bytes: () => ({ live: backend.live, peak: backend.peak }),
     });
   } finally {
     if (previous in engine.registry) void tf.setBackend(previous);
@@ -53,10 +56,13 @@ export function onShapes<Out>(run: (shapes: ShapeRun) => Out): Out {
 /** A data id that counts who uses it. tfjs compares ids and asks nothing else of them. */
 interface Id {
   users: number;
+  readonly bytes: number;
 }
 
 class ShapesBackend extends tf.KernelBackend {
   flops = 0;
+  live = 0;
+  peak = 0;
 
   run(kernel: Kernel, { inputs, attrs }: { inputs: tf.NamedTensorInfoMap; attrs?: unknown }): Info | Info[] {
     const results = kernel(inputs as Inputs, attrs);
@@ -65,11 +71,18 @@ class ShapesBackend extends tf.KernelBackend {
 
   info({ shape, dtype, flops = 0 }: Result): Info {
     this.flops += flops;
-    return { dataId: { users: 1 } satisfies Id, shape: [...shape], dtype };
+    return { dataId: this.#id(shape, dtype), shape: [...shape], dtype };
   }
 
-  override write(): tf.DataId {
-    return { users: 1 } satisfies Id;
+  #id(shape: Shape, dtype: tf.DataType): Id {
+    const bytes = sizeOf(shape) * tf.util.bytesPerElement(dtype);
+    this.live += bytes;
+    this.peak = Math.max(this.peak, this.live);
+    return { users: 1, bytes };
+  }
+
+  override write(_values: unknown, shape: number[], dtype: tf.DataType): tf.DataId {
+    return this.#id(shape, dtype);
   }
 
   override incRef(id: Id): void {
@@ -82,6 +95,7 @@ class ShapesBackend extends tf.KernelBackend {
 
   override disposeData(id: Id): boolean {
     id.users--;
+    if (id.users === 0) this.live -= id.bytes;
     return id.users <= 0;
   }
 

@@ -26,7 +26,15 @@ export {
 } from "./text-encoder.ts";
 export { TimestepEmbedding, Timesteps, type TimestepsOptions } from "./timestep-embedding.ts";
 export { TransformerBlock, type TransformerBlockOptions } from "./transformer-block.ts";
-export { countParameters, disposeWeights, layers, type Named, parameters, parts } from "./tree.ts";
+export {
+  countParameters,
+  disposeWeights,
+  layers,
+  type Named,
+  parameters,
+  parts,
+  withLentWeights,
+} from "./tree.ts";
 export { type BlockTransformers, type Conditioning, DownBlock, MidBlock, UpBlock } from "./unet-blocks.ts";
 export { Upsample } from "./upsample.ts";
 export { WindowAttention, type WindowAttentionOptions } from "./window-attention.ts";

@@ -1,3 +1,4 @@
+import type { Tensor } from "@tensorflow/tfjs-core";
 import { Layer } from "./layer.ts";
 import { Parameter } from "./parameter.ts";
 
@@ -41,6 +42,17 @@ export function countParameters(root: Layer): number {
 /** Frees the weights of a tree. It can be loaded again. */
 export function disposeWeights(root: Layer): void {
   for (const [, parameter] of parameters(root)) parameter.dispose();
+}
+
+/** Runs something while every parameter that has no value has the tensor that `make` gives for its shape. */
+export function withLentWeights<Out>(root: Layer, make: (shape: readonly number[]) => Tensor, run: () => Out): Out {
+  const lent = [...parameters(root)].map(([, parameter]) => parameter).filter((parameter) => !parameter.isLoaded);
+  try {
+    for (const parameter of lent) parameter.assign(make(parameter.valueShape));
+    return run();
+  } finally {
+    for (const parameter of lent) parameter.dispose();
+  }
 }
 
 function join(path: string, name: string): string {

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { parseConfig } from "../models/config.ts";
+import type { TextMask } from "../models/siglip-text.ts";
 
-/** What the text encoder may look at: everything, the prompt's own tokens, or what stands before each token. */
-export const textMasks = ["none", "padding", "causal"] as const;
-export type TextMask = (typeof textMasks)[number];
+export const textMasks = ["none", "padding", "causal"] as const satisfies readonly TextMask[];
 
 /** Which of the text encoder's states the UNet attends to: the last, after the final norm, or the one before, without it. */
 export const textHiddenStates = ["last", "penultimate"] as const;

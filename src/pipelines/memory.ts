@@ -1,3 +1,5 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { memoryLimit } from "../backends/index.ts";
 import { MemoryError } from "../errors.ts";
 
 /** One part of a pipeline's work: the weights that must be there for it, and what computing takes besides. In bytes. */
@@ -39,8 +41,15 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)} GB`;
 }
 
-/** The memory that a new allocation may take without the system running out, as far as the runtime can tell. */
-export function freeMemory(): Available {
-  const bytes = globalThis.process?.availableMemory?.() ?? Number.POSITIVE_INFINITY;
-  return { bytes, words: "are free" };
+/**
+ * What can be had, as far as the runtime can tell: what the system has free, and no more than the active backend can hold.
+ * @param loaded bytes of weights in memory, which could be freed
+ */
+export function available(loaded: number): Available {
+  const free = (globalThis.process?.availableMemory?.() ?? Number.POSITIVE_INFINITY) + loaded;
+  const name = tf.getBackend();
+  const limit = memoryLimit(name);
+  return limit < free
+    ? { bytes: limit, words: `is what the backend "${name}" can hold` }
+    : { bytes: free, words: "are free" };
 }

@@ -1,0 +1,83 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { pixelsPerCell } from "../models/autoencoder-config.ts";
+import type { Generator } from "../random/index.ts";
+import { type Sampler, startStep } from "../schedulers/index.ts";
+import { resizeMask } from "./inpaint.ts";
+import { generatorOf, randn } from "./noise.ts";
+import type { PipelineParts } from "./pipeline.ts";
+import type { Request } from "./request.ts";
+import { pick, type TensorData, takeData, toTensor } from "./tensor-data.ts";
+import { type Conditioning, zerosLike } from "./text.ts";
+
+/** One picture on its way. C channels, h w latent cells. */
+export interface Canvas {
+  readonly generator: Generator;
+  readonly sampler: Sampler;
+  /** The timesteps that are run: all of the sampler's, fewer when it starts from a picture. */
+  readonly timesteps: readonly number[];
+  readonly positive: Conditioning;
+  /** Undefined without guidance. */
+  readonly negative: Conditioning | undefined;
+  /** As drawn, [1, C, h, w]. */
+  readonly noise: TensorData;
+  /** What it starts from, [1, C, h, w]. */
+  readonly original: TensorData | undefined;
+  /** The part that is made anew, [1, 1, h, w]. */
+  readonly mask: TensorData | undefined;
+  /** [1, C, h, w] */
+  latents: TensorData;
+}
+
+/** A canvas for every picture of a request: its texts, its noise, and its own way from noise to picture. */
+export function prepareCanvases(
+  request: Request,
+  texts: ReadonlyMap<string, Conditioning>,
+  { scheduler, unet, autoencoder, forceZerosForEmptyPrompt }: PipelineParts,
+): Promise<Canvas[]> {
+  const { config } = unet.model;
+  const cell = pixelsPerCell(autoencoder.model.config);
+  const [height, width] = [request.height / cell, request.width / cell];
+  // A UNet that is told the scale of its guidance (a distilled one) does without the second prediction.
+  const isGuided = request.guidanceScale > 1 && config.time.conditionChannels === undefined;
+  const first = request.latents ? startStep(request.steps, request.strength) : 0;
+
+  const canvases = request.seeds.map(async (seed, i) => {
+    const sampler = scheduler.sampler(request.steps);
+    const positive = texts.get(request.prompts[i]!)!;
+    const negativePrompt = request.negativePrompts?.[i];
+    const isZero = negativePrompt === undefined && forceZerosForEmptyPrompt;
+    const negative = isZero ? zerosLike(positive) : texts.get(negativePrompt ?? "")!;
+    const generator = generatorOf(request.generator, seed);
+    const canvas = {
+      generator,
+      sampler,
+      timesteps: sampler.timesteps.slice(first),
+      positive,
+      negative: isGuided ? negative : undefined,
+      noise: randn(generator, [1, config.inChannels, height, width]),
+      original: request.latents && ofPicture(request.latents, i),
+      mask: request.mask && resizeMask(ofPicture(request.mask, i), height, width),
+    };
+    return { ...canvas, latents: await firstLatents(canvas, request) };
+  });
+  return Promise.all(canvases);
+}
+
+/** Noise alone; or the picture to start from with as much noise as its first timestep has. */
+function firstLatents(
+  { noise, original, mask, sampler, timesteps }: Omit<Canvas, "latents">,
+  { strength }: Request,
+): Promise<TensorData> {
+  const isAllNoise = !original || (mask !== undefined && strength === 1);
+  const latents = tf.tidy(() =>
+    isAllNoise
+      ? tf.mul<tf.Tensor4D>(toTensor(noise), sampler.initNoiseSigma)
+      : sampler.addNoise<tf.Tensor4D>(toTensor(original), toTensor(noise), timesteps[0]!),
+  );
+  return takeData(latents);
+}
+
+/** Picture i of a batch that has one for each picture, or one for all. */
+function ofPicture(batch: TensorData, index: number): TensorData {
+  return batch.shape[0] === 1 ? batch : pick(batch, index);
+}

@@ -1,0 +1,10 @@
+export { type ModelDefaults, modelDefaults, type TextHiddenState, textHiddenStates, textMasks } from "./defaults.ts";
+export type { GenerationStep } from "./denoise.ts";
+export { classifierFreeGuidance, rescaleGuidance } from "./guidance.ts";
+export { LazyModel } from "./lazy-model.ts";
+export type { GeneratorName } from "./noise.ts";
+export { type OpenOptions, openPipeline } from "./open.ts";
+export { type GenerationResult, type GenerationTensors, Pipeline, type PipelineParts } from "./pipeline.ts";
+export { generationRecord } from "./record.ts";
+export type { GenerateOptions, Progress, Request } from "./request.ts";
+export { type TensorData, takeData, toTensor } from "./tensor-data.ts";

@@ -1,0 +1,53 @@
+import type { Layer } from "../layers/layer.ts";
+import { countParameters, disposeWeights } from "../layers/tree.ts";
+import { loadWeights, type WeightSource } from "../weights/index.ts";
+import type { Progress } from "./request.ts";
+
+interface LoadOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** A model whose weights are read when they are needed, and can be freed and read again. */
+export class LazyModel<M extends Layer = Layer> {
+  /** What the pipeline's folder calls it. */
+  readonly name: string;
+  readonly model: M;
+  readonly #open: () => Promise<WeightSource>;
+  #isLoaded = false;
+
+  constructor(name: string, model: M, open: () => Promise<WeightSource>) {
+    this.name = name;
+    this.model = model;
+    this.#open = open;
+  }
+
+  /** What the weights take in memory: all compute in float32, however they are stored. */
+  get bytes(): number {
+    return 4 * countParameters(this.model);
+  }
+
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  /** Reads the weights, unless they are there. @throws WeightsError where they do not fit the model */
+  async load({ signal, onProgress }: LoadOptions = {}): Promise<void> {
+    if (this.#isLoaded) return;
+    const source = await this.#open();
+    try {
+      const task = `reading ${this.name}`;
+      const tell = (done: number, total: number) => onProgress?.({ task, done, total });
+      await loadWeights(this.model, source, { signal, onProgress: tell });
+      this.#isLoaded = true;
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** Frees the weights. */
+  unload(): void {
+    disposeWeights(this.model);
+    this.#isLoaded = false;
+  }
+}

@@ -1,0 +1,125 @@
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { type BackendName, defaultBackend, useBackend } from "../backends/index.ts";
+import { ConfigError, InputError } from "../errors.ts";
+import { ImageProcessor, imageProcessorConfigFrom } from "../image/index.ts";
+import { Autoencoder } from "../models/autoencoder.ts";
+import { pixelsPerCell } from "../models/autoencoder-config.ts";
+import { ClipTextModel } from "../models/clip-text.ts";
+import type { Model } from "../models/model-from.ts";
+import { SiglipTextModel } from "../models/siglip-text.ts";
+import { SwinForImageClassification } from "../models/swin.ts";
+import { UNet } from "../models/unet.ts";
+import { openScheduler, type Scheduler } from "../schedulers/index.ts";
+import { openTokenizer, type Tokenizer } from "../tokenizers/index.ts";
+import { type Component, type ModelFolder, openModelFolder, openWeights } from "../weights/index.ts";
+import type { ModelDefaults } from "./defaults.ts";
+import { LazyModel } from "./lazy-model.ts";
+import { defaultsIn, type FoundModel, modelsIn, readJsonIfThere } from "./models-in.ts";
+import { Pipeline } from "./pipeline.ts";
+
+export interface OpenOptions {
+  /** What computes. By default the backend of tfjs that is active, or "wasm" where none is. */
+  backend?: BackendName | undefined;
+  /** A scheduler by its name ("ddim"), with the settings of the folder's own; by default the folder's own. */
+  scheduler?: string | undefined;
+}
+
+/**
+ * Opens a model's folder, as diffusers saves one or `convert` writes one. Components are found by their class, whatever they
+ * are called. Configurations are read, weights are not: they come when a picture is asked for.
+ *
+ * @throws InputError, ConfigError where the folder or a component is missing, or not supported
+ */
+export async function openPipeline(path: string, { backend, scheduler }: OpenOptions = {}): Promise<Pipeline> {
+  if (backend !== undefined || !tf.getBackend()) await useBackend(backend ?? defaultBackend);
+  const folder = await openModelFolder(path);
+  const models = await modelsIn(folder);
+  const unet = theOne(models, path, "UNet2DConditionModel", (model) => model instanceof UNet);
+  const autoencoder = theOne(models, path, "AutoencoderKL", (model) => model instanceof Autoencoder);
+  const textEncoder = theOne(models, path, "SiglipTextModel or CLIPTextModel", isTextEncoder);
+  const classifier = models.find((found) => found.model instanceof SwinForImageClassification);
+
+  return new Pipeline({
+    tokenizer: await readTokenizer(folder, textEncoder.model),
+    textEncoder: lazy(textEncoder),
+    unet: lazy(unet),
+    autoencoder: lazy(autoencoder),
+    scheduler: await readScheduler(folder, scheduler),
+    classifier: classifier && {
+      model: lazy(classifier as FoundModel<SwinForImageClassification>),
+      processor: await readProcessor(folder, classifier),
+    },
+    defaults: withSize(await defaultsIn(folder), unet.json, pixelsPerCell(autoencoder.model.config)),
+    forceZerosForEmptyPrompt: folder.settings.force_zeros_for_empty_prompt === true,
+  });
+}
+
+function theOne<M extends Model>(
+  models: readonly FoundModel[],
+  path: string,
+  wanted: string,
+  isWanted: (model: Model) => model is M,
+): FoundModel<M> {
+  const found = models.filter((candidate): candidate is FoundModel<M> => isWanted(candidate.model));
+  if (found.length === 1) return found[0]!;
+  const present = models.map(({ name, model }) => `${name} (${model.constructor.name})`).join(", ") || "none";
+  const reason =
+    found.length === 0 ? `needs a ${wanted}` : `has ${found.length} of ${wanted}, and only one is supported yet`;
+  throw new ConfigError(`The pipeline in ${path} ${reason}. The models that it names are: ${present}.`);
+}
+
+function isTextEncoder(model: Model): model is SiglipTextModel | ClipTextModel {
+  return model instanceof SiglipTextModel || model instanceof ClipTextModel;
+}
+
+function lazy<M extends Model>({ name, model, folder }: FoundModel<M>): LazyModel<M> {
+  return new LazyModel(name, model, () => openWeights(folder));
+}
+
+function componentLike(folder: ModelFolder, pattern: RegExp): Component | undefined {
+  const found = folder.components.find(({ className }) => pattern.test(className));
+  return found && folder.find(found.className);
+}
+
+async function readTokenizer(folder: ModelFolder, { embeddings }: SiglipTextModel | ClipTextModel): Promise<Tokenizer> {
+  const component = componentLike(folder, /Tokenizer(Fast)?$/);
+  if (!component)
+    throw new InputError(`The pipeline in ${folder.path} has no tokenizer: its model_index.json names none.`);
+  const [vocabulary, positions] = [
+    embeddings.tokenEmbedding.weight.shape[0]!,
+    embeddings.positionEmbedding.weight.shape[0]!,
+  ];
+  const tokenizer = await openTokenizer(component.folder, component.className, positions);
+  if (tokenizer.vocabularySize > vocabulary || tokenizer.length > positions) {
+    throw new ConfigError(
+      `${component.folder} does not belong to this text encoder: it makes ${tokenizer.length} tokens out of ` +
+        `${tokenizer.vocabularySize}, the text encoder takes ${positions} out of ${vocabulary}.`,
+    );
+  }
+  return tokenizer;
+}
+
+async function readScheduler(folder: ModelFolder, name: string | undefined): Promise<Scheduler> {
+  const component = componentLike(folder, /Scheduler$/);
+  if (!component)
+    throw new InputError(`The pipeline in ${folder.path} has no scheduler: its model_index.json names none.`);
+  const json = await folder.readJson(component, "scheduler_config.json");
+  return openScheduler(json, join(component.folder, "scheduler_config.json"), name);
+}
+
+/** The preprocessor_config.json of the classifier's own folder, or of a component of its own. */
+async function readProcessor(folder: ModelFolder, classifier: FoundModel): Promise<ImageProcessor> {
+  const component = componentLike(folder, /(ImageProcessor(Fast)?|FeatureExtractor)$/);
+  const own = join(classifier.folder, "preprocessor_config.json");
+  const apart = component && join(component.folder, "preprocessor_config.json");
+  const json = (await readJsonIfThere(own)) ?? (apart && (await readJsonIfThere(apart)));
+  return new ImageProcessor(imageProcessorConfigFrom(json, apart ?? own));
+}
+
+/** Where nobody says, pictures are as large as the UNet's training had them. */
+function withSize(defaults: ModelDefaults, unetJson: unknown, cell: number): ModelDefaults {
+  const { sample_size: sampleSize } = (unetJson ?? {}) as { sample_size?: unknown };
+  const side = typeof sampleSize === "number" ? sampleSize * cell : undefined;
+  return { ...defaults, width: defaults.width ?? side, height: defaults.height ?? side };
+}

@@ -1,0 +1,187 @@
+import type { ImageProcessor, Picture } from "../image/index.ts";
+import type { Autoencoder } from "../models/autoencoder.ts";
+import { pixelsPerCell } from "../models/autoencoder-config.ts";
+import type { ClipTextModel } from "../models/clip-text.ts";
+import type { SiglipTextModel } from "../models/siglip-text.ts";
+import type { SwinForImageClassification } from "../models/swin.ts";
+import type { UNet } from "../models/unet.ts";
+import type { Seed } from "../random/index.ts";
+import type { Scheduler } from "../schedulers/index.ts";
+import type { Tokenizer } from "../tokenizers/index.ts";
+import { type Canvas, prepareCanvases } from "./canvas.ts";
+import { decodeLatents, toPicture } from "./decode.ts";
+import type { ModelDefaults } from "./defaults.ts";
+import { denoise, type GenerationStep } from "./denoise.ts";
+import type { LazyModel } from "./lazy-model.ts";
+import { planMemory } from "./plan.ts";
+import { type GenerateOptions, type Request, resolveRequest } from "./request.ts";
+import { labelsOver, similarityOf } from "./similarity.ts";
+import { stack, type TensorData } from "./tensor-data.ts";
+import { checkTextOptions, encodeTexts } from "./text.ts";
+import { Turns } from "./turns.ts";
+
+/** The parts that make a picture together. `openPipeline` finds them in a folder. */
+export interface PipelineParts {
+  tokenizer: Tokenizer;
+  textEncoder: LazyModel<SiglipTextModel | ClipTextModel>;
+  unet: LazyModel<UNet>;
+  autoencoder: LazyModel<Autoencoder>;
+  scheduler: Scheduler;
+  /** The check for likeness to known characters, and how it wants its pictures prepared. */
+  classifier?: { model: LazyModel<SwinForImageClassification>; processor: ImageProcessor } | undefined;
+  defaults: ModelDefaults;
+  /** Whether a negative prompt that is not given stands for zeros, instead of for an empty text. */
+  forceZerosForEmptyPrompt: boolean;
+}
+
+/** B pictures and everything that can be told of them. */
+export interface GenerationResult {
+  images: Picture[];
+  /** The seed of each picture. */
+  seeds: Seed[];
+  /** What was asked for, with the model's defaults filled in. */
+  request: Request;
+  /** The line that the model's licence wants with every picture. Undefined where it wants none. */
+  credit: string | undefined;
+  /** For each picture, the characters that it resembles; null where it was not checked. */
+  detectedPublicFictionalCharacters: (string[] | null)[];
+  /** For each picture, every character and its probability; null where it was not checked. */
+  detectedPublicFictionalCharactersInfo: (Record<string, number> | null)[];
+  tensors: GenerationTensors;
+  /** What the caller should know, in sentences: a prompt that was cut. */
+  warnings: string[];
+}
+
+/** The numbers behind the pictures, in PyTorch's layout. B pictures, N tokens. */
+export interface GenerationTensors {
+  /** As drawn, before any scaling, [B, C, H/f, W/f]. */
+  initialLatents: TensorData;
+  finalLatents: TensorData;
+  /** Of the prompts alone, [B, N, C]. */
+  promptEmbeds: TensorData;
+  pooledPromptEmbeds: TensorData;
+  /** Undefined without guidance. */
+  negativePromptEmbeds: TensorData | undefined;
+  /** 0…1, before rounding to 8 bits, [B, 3, H, W]. */
+  image: TensorData;
+}
+
+/**
+ * Text to picture by latent diffusion (Rombach et al. 2022) with classifier-free guidance (Ho & Salimans 2022), as diffusers'
+ * StableDiffusionPipeline and StableDiffusionXLPipeline do it: the same prompt, seed and settings give their picture.
+ *
+ * One call works at a time; others wait for their turn, in the order in which they began. tfjs's backend is the process's, so
+ * all pipelines of a process share it.
+ */
+export class Pipeline {
+  readonly #parts: PipelineParts;
+  readonly #turns = new Turns();
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+  }
+
+  get defaults(): ModelDefaults {
+    return this.#parts.defaults;
+  }
+
+  /**
+   * Makes pictures step by step. The generator's return value is the result; a caller that stops early stops the work.
+   *
+   * @throws InputError for options that are wrong, MemoryError before anything is loaded where the work would not fit,
+   * WeightsError where weights do not fit their model, and the signal's reason where it is aborted
+   */
+  async *generate(options: GenerateOptions): AsyncGenerator<GenerationStep, GenerationResult> {
+    const request = this.#resolve(options);
+    const endTurn = await this.#turns.take(request.signal);
+    try {
+      return yield* this.#generate(request);
+    } finally {
+      endTurn();
+    }
+  }
+
+  /** `generate` for callers that only want the result. */
+  async run(options: GenerateOptions): Promise<GenerationResult> {
+    const steps = this.generate(options);
+    for (;;) {
+      const step = await steps.next();
+      if (step.done) return step.value;
+    }
+  }
+
+  /** Frees all weights, after the calls that are under way. The pipeline can be used again, and reads them anew. */
+  async dispose(): Promise<void> {
+    const endTurn = await this.#turns.take();
+    for (const model of this.#models()) model.unload();
+    endTurn();
+  }
+
+  async *#generate(request: Request): AsyncGenerator<GenerationStep, GenerationResult> {
+    const { tokenizer, textEncoder, unet, autoencoder, classifier } = this.#parts;
+    const use = planMemory(this.#parts, request);
+
+    await use(textEncoder);
+    const { texts, warnings } = await encodeTexts(textsOf(request), tokenizer, textEncoder.model, request);
+    const canvases = await prepareCanvases(request, texts, this.#parts);
+
+    await use(unet);
+    yield* denoise(canvases, unet.model, request);
+
+    await use(autoencoder);
+    const decoded = await decodeLatents(
+      canvases.map(({ latents }) => latents),
+      autoencoder.model,
+      request,
+    );
+    const images = decoded.map(toPicture);
+
+    let similarities: (Record<string, number> | null)[] = images.map(() => null);
+    if (classifier && request.similarityCheck) {
+      await use(classifier.model);
+      similarities = await similarityOf(images, classifier.model.model, classifier.processor, request);
+    }
+    return {
+      images,
+      seeds: [...request.seeds],
+      request,
+      credit: this.defaults.credit,
+      detectedPublicFictionalCharacters: similarities.map((of) => of && labelsOver(request.similarityThreshold, of)),
+      detectedPublicFictionalCharactersInfo: similarities,
+      tensors: { ...tensorsOf(canvases), image: stack(decoded) },
+      warnings,
+    };
+  }
+
+  #resolve(options: GenerateOptions): Request {
+    const { textEncoder, unet, autoencoder, defaults } = this.#parts;
+    const request = resolveRequest(options, {
+      defaults,
+      cell: pixelsPerCell(autoencoder.model.config),
+      latentChannels: unet.model.config.inChannels,
+    });
+    checkTextOptions(textEncoder.model, request);
+    return request;
+  }
+
+  #models(): LazyModel[] {
+    const { textEncoder, unet, autoencoder, classifier } = this.#parts;
+    return [textEncoder, unet, autoencoder, ...(classifier ? [classifier.model] : [])];
+  }
+}
+
+/** Every text that has to be encoded; the empty one stands for a negative prompt that was not given. */
+function textsOf({ prompts, negativePrompts = [""] }: Request): string[] {
+  return [...prompts, ...negativePrompts];
+}
+
+function tensorsOf(canvases: readonly Canvas[]): Omit<GenerationTensors, "image"> {
+  const batch = (part: (canvas: Canvas) => TensorData) => stack(canvases.map(part));
+  return {
+    initialLatents: batch(({ noise }) => noise),
+    finalLatents: batch(({ latents }) => latents),
+    promptEmbeds: batch(({ positive }) => positive.embeds),
+    pooledPromptEmbeds: batch(({ positive }) => positive.pooled),
+    negativePromptEmbeds: canvases[0]!.negative && batch(({ negative }) => negative!.embeds),
+  };
+}

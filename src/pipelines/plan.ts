@@ -1,0 +1,87 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { onShapes, type ShapeRun } from "../backends/index.ts";
+import { pace, type Stages } from "../layers/stages.ts";
+import { withLentWeights } from "../layers/tree.ts";
+import { pixelsPerCell } from "../models/autoencoder-config.ts";
+import { tiledDecode } from "../models/autoencoder-tiles.ts";
+import type { LazyModel } from "./lazy-model.ts";
+import { available, type Phase, planResidency } from "./memory.ts";
+import type { PipelineParts } from "./pipeline.ts";
+import type { Request } from "./request.ts";
+
+type Input = ShapeRun["tensor"];
+
+/**
+ * Decides, before anything is loaded, whether the models of a request can stay in memory together. The function that comes
+ * back loads a model, and where memory is short frees the others first.
+ * @throws MemoryError where not even one of them fits
+ */
+export function planMemory(parts: PipelineParts, request: Request): (model: LazyModel) => Promise<void> {
+  const phases = phasesOf(parts, request);
+  const models = phases.map(({ model }) => model);
+  const loaded = models.filter(({ isLoaded }) => isLoaded).reduce((sum, { bytes }) => sum + bytes, 0);
+  const residency = planResidency(phases, available(loaded), advice(request));
+  return async (model) => {
+    if (residency === "one at a time") for (const other of models) if (other !== model) other.unload();
+    await model.load(request);
+  };
+}
+
+function phasesOf(parts: PipelineParts, request: Request): (Phase & { model: LazyModel })[] {
+  const { textEncoder, unet, autoencoder, classifier } = parts;
+  const phase = <M extends LazyModel>(model: M, stages: (input: Input) => Stages<tf.TensorContainer>) => ({
+    name: `The ${model.name}`,
+    weights: model.bytes,
+    working: workingBytes(model, stages),
+    model,
+  });
+  const cell = pixelsPerCell(autoencoder.model.config);
+  const { config } = unet.model;
+  const latents = [request.height / cell, request.width / cell, config.inChannels] as const;
+  const batch = request.guidanceScale > 1 ? 2 : 1;
+  const tokens = parts.tokenizer.length;
+  return [
+    phase(textEncoder, (input) => textEncoder.model.stages(input([1, tokens], "int32") as tf.Tensor2D)),
+    phase(unet, (input) => {
+      const context = input([batch, tokens, config.textChannels ?? config.contextChannels]) as tf.Tensor3D;
+      const { textTime } = config;
+      const conditions = textTime && {
+        pooled: input([batch, textTime.channels - 6 * textTime.sinusoidChannels]) as tf.Tensor2D,
+        timeIds: Array.from({ length: batch }, () => [0, 0, 0, 0, 0, 0]),
+      };
+      return unet.model.stages(input([batch, ...latents]) as tf.Tensor4D, 0, context, conditions);
+    }),
+    phase(autoencoder, (input) => {
+      const z = input([1, ...latents]) as tf.Tensor4D;
+      return request.tiledDecode ? tiledDecode(autoencoder.model, z) : autoencoder.model.decode(z);
+    }),
+    ...(classifier && request.similarityCheck
+      ? [
+          phase(classifier.model, (input) => {
+            const { width, height } = classifier.processor.config.resize ?? request;
+            return classifier.model.model.stages(input([1, height, width, 3]) as tf.Tensor4D);
+          }),
+        ]
+      : []),
+  ];
+}
+
+/** The most memory that running a model takes beside its weights, found by running it on shapes alone. */
+function workingBytes({ model }: LazyModel, stages: (input: Input) => Stages<tf.TensorContainer>): number {
+  return onShapes(({ tensor, bytes }) =>
+    withLentWeights(model, tensor, () => {
+      const { live } = bytes();
+      tf.tidy(() => {
+        const paced = pace(stages(tensor));
+        while (!paced.next().done);
+      });
+      return bytes().peak - live;
+    }),
+  );
+}
+
+function advice({ width, height, guidanceScale, tiledDecode }: Request): string {
+  const ideas = [`a smaller picture than ${width} × ${height}`, ...(tiledDecode ? [] : ["decoding in tiles"])];
+  if (guidanceScale > 1) ideas.push("no guidance");
+  return `try ${ideas.join(", ")}, another backend, or a machine with more memory`;
+}
