@@ -88,7 +88,8 @@ async function statIfPresent(path: string) {
   }
 }
 
-async function naming<T>(path: string, work: Promise<T>): Promise<T> {
+/** Awaits the work of writing a path; what the system reports becomes an `InputError`. */
+export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
@@ -106,6 +107,8 @@ function writeError(path: string, error: unknown): unknown {
       return new InputError(`${path} can't be written: this user may not write there. Choose another place.`);
     case "EROFS":
       return new InputError(`${path} can't be written: its disk is read-only. Choose another place.`);
+    case "EEXIST":
+      return new InputError(`${path} can't be a folder: a file has that name. Choose another place.`);
     case "ENOSPC":
     case "EDQUOT":
       return new InputError(`${path} can't be written: the disk is full. Free some space or choose another place.`);
@@ -150,7 +153,8 @@ export async function readJsonFile(path: string): Promise<unknown> {
   }
 }
 
-async function readFileWithin(path: string, limit: number): Promise<Uint8Array> {
+/** The bytes of a file of at most `limit` bytes. @throws InputError where there is no such file, or it is larger. */
+export async function readFileWithin(path: string, limit: number): Promise<Uint8Array> {
   // Asked before opening: to open a pipe would wait for a writer.
   const { size } = await statOfFile(path);
   if (size > limit) throw new InputError(`${path} has ${size} bytes; a file of this kind has at most ${limit}.`);

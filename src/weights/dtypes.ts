@@ -60,10 +60,17 @@ function numbers(values: Float32Array, dtype: Dtype): ArrayBufferView {
 }
 
 /** Whether none is infinite or not a number. */
-export function areFinite(values: Float32Array): boolean {
+export function areFinite(values: Float32Array | Float64Array): boolean {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0; // NaN as soon as one value is not finite
   return sum === 0;
+}
+
+/** Whether no stored number is infinite or not a number. */
+export function isFiniteStored(bytes: Uint8Array, dtype: Dtype): boolean {
+  if (dtype !== "F64") return areFinite(toFloat32(bytes, dtype));
+  const { buffer, byteOffset, byteLength } = aligned(bytes, 8);
+  return areFinite(new Float64Array(buffer, byteOffset, byteLength / 8)); // float32 might be too small for it
 }
 
 /** Typed arrays of wide numbers begin at multiples of their width. */

@@ -8,6 +8,7 @@ import { compareWeights, describeDifferences } from "./compare.ts";
 import { areFinite, fromFloat32, toFloat32 } from "./dtypes.ts";
 import { withUsualNames } from "./names.ts";
 import { inverse, permute } from "./permute.ts";
+import { notFinite, readPieces } from "./pieces.ts";
 import { type LazyTensor, writeSafetensors } from "./safetensors.ts";
 import { byteLength, type Dtype, quoted, type TensorEntry, type WeightSource } from "./source.ts";
 
@@ -63,22 +64,6 @@ function sourceThatFits(model: Layer, source: WeightSource): WeightSource {
   if (underUsualNames.length === 0) return renamed;
   const fewer = underUsualNames.length < asStored.length ? underUsualNames : asStored;
   throw new WeightsError(describeDifferences(model, source, fewer));
-}
-
-const pieceBytes = 8 * 2 ** 20;
-
-/** The bytes of a tensor in pieces of whole numbers, so that no more than one piece is held twice. */
-export async function* readPieces(source: WeightSource, name: string): AsyncGenerator<Uint8Array> {
-  const size = byteLength(source.entries.get(name)!);
-  for (let start = 0; start < size; start += pieceBytes) {
-    yield await source.read(name, { start, end: Math.min(size, start + pieceBytes) });
-  }
-}
-
-export function notFinite(source: WeightSource, name: string): WeightsError {
-  return new WeightsError(
-    `${source.path}: tensor ${quoted(name)} has values that are infinite or not numbers. Get the file again.`,
-  );
 }
 
 export interface SaveOptions {

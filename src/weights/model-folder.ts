@@ -61,10 +61,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
 
   const find: ModelFolder["find"] = (...classNames) => {
     const found = components.find(({ className }) => classNames.includes(className));
-    if (found && missing.has(found)) {
-      const what = `${indexPath} names a component ${quoted(found.name)} (${found.className})`;
-      throw new InputError(`${what}, but there is no folder ${found.folder}. Get the missing folder.`);
-    }
+    if (found && missing.has(found)) throw missingFolder(indexPath, found);
     return found;
   };
   return {
@@ -129,6 +126,12 @@ function isPair(value: unknown): value is [string | null, string | null] {
   return Array.isArray(value) && value.length === 2 && value.every(isName);
 }
 
-async function isFolder(path: string): Promise<boolean> {
+export function missingFolder(indexPath: string, { name, className, folder }: Component): InputError {
+  return new InputError(
+    `${indexPath} names a component ${quoted(name)} (${className}), but there is no folder ${folder}. Get the missing folder.`,
+  );
+}
+
+export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }

@@ -36,7 +36,7 @@ export async function openShards(indexPath: string): Promise<WeightSource> {
 }
 
 /** Names of tensors and of the files that hold them. */
-async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
+export async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
   const index = await readJsonFile(indexPath).catch((error) => {
     throw error instanceof InputError ? new WeightsError(error.message) : error;
   });

@@ -166,7 +166,9 @@ describe("loadWeights", () => {
       onProgress: (...now) => progress.push(now),
     });
     clearInterval(timer);
-    expect(progress.map(([done]) => done)).toEqual([8, 16, 24, 32].map((n) => n * 2 ** 20).concat(36_000_000));
+    expect(progress.map(([done]) => done)).toEqual(
+      [4, 8, 12, 16, 20, 24, 28, 32].map((n) => n * 2 ** 20).concat(36_000_000),
+    );
     expect(progress.every(([, total]) => total === 36_000_000)).toBe(true);
     expect(turns).toBeGreaterThanOrEqual(4);
   });
