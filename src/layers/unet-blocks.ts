@@ -64,7 +64,7 @@ export class DownBlock extends StagedLayer<[x: Picture, Conditioning], { h: Pict
       const attention = this.attentions[i];
       if (attention) h = yield* keeping([...skips, h], attention.stages(h, context, contextBias));
       skips.push(h);
-      yield skips;
+      yield [...skips];
     }
     for (const downsample of this.downsamplers) {
       h = downsample.apply(h);

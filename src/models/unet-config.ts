@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ConfigError } from "../errors.ts";
-import { absent, ignored, layerCount, only, parseConfig, size } from "./config.ts";
+import { absent, ignored, only, parseConfig, size } from "./config.ts";
 
 /** A transformer after each resnet of a block. */
 export interface LevelTransformers {
@@ -72,7 +72,10 @@ export interface UNetConfig {
 const downTypes = ["DownBlock2D", "CrossAttnDownBlock2D"] as const;
 const upTypes = ["UpBlock2D", "CrossAttnUpBlock2D"] as const;
 const midTypes = ["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] as const;
-const depth = z.int().min(0).max(1000);
+// The bounds keep a lying file from filling memory with layers.
+const depth = z.int().min(0).max(64);
+const layerCount = z.int().min(1).max(32);
+const maxLevels = 8;
 const kernel = z.literal([1, 3, 5, 7, 9]);
 
 function perLevel<T extends z.ZodType>(value: T) {
@@ -89,7 +92,7 @@ const schema = z.object({
   down_block_types: z
     .array(z.enum(downTypes))
     .min(1)
-    .max(16)
+    .max(maxLevels)
     .default([downTypes[1], downTypes[1], downTypes[1], downTypes[0]]),
   mid_block_type: z.enum(midTypes).nullable().default("UNetMidBlock2DCrossAttn"),
   up_block_types: z.array(z.enum(upTypes)).default([upTypes[0], upTypes[1], upTypes[1], upTypes[1]]),

@@ -74,6 +74,8 @@ describe("what is not supported is refused by name, with the file", () => {
       { up_block_types: ["UpBlock2D"] },
       'the field "up_block_types" is ["UpBlock2D"], which is not supported: it must have 2',
     ],
+    [{ down_block_types: Array(9).fill("DownBlock2D") }, 'the field "down_block_types" is ["DownBlock2D",'],
+    [{ transformer_layers_per_block: 65 }, 'the field "transformer_layers_per_block" is 65'],
     [{ down_block_types: [] }, 'the field "down_block_types" is []'],
     [{ mid_block_type: "UNetMidBlock2DSimpleCrossAttn" }, 'the field "mid_block_type"'],
     [
