@@ -1,0 +1,146 @@
+import { constants } from "node:fs";
+import { access, readFile, stat } from "node:fs/promises";
+import { dirname, join, parse } from "node:path";
+import { InputError } from "../errors.ts";
+import { reading, writeFileAtomically } from "../files.ts";
+import type { GenerateOptions, GenerationResult, TensorData } from "../pipelines/index.ts";
+import type { WeightSource } from "../weights/index.ts";
+import type { CommandOptions } from "./generate.ts";
+
+/** @throws InputError where a file can't be written: said before the work, not after it */
+export async function checkWritable(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new InputError(`${path} is a folder: give the name of a file to write.`);
+  const folder = dirname(path);
+  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
+    throw new InputError(`${path} can't be written: there is no folder ${folder}. Make it first.`);
+  }
+  try {
+    await access(found ? path : folder, constants.W_OK);
+  } catch (cause) {
+    throw new InputError(`${path} can't be written: this user may not write there. Choose another place.`, { cause });
+  }
+}
+
+/** The settings in a picture's file, and what there is to say of them. */
+export async function readRecord(path: string): Promise<{ record: Partial<GenerateOptions>; notes: string[] }> {
+  const { decodePngTexts, generationRecordFrom } = await import("../image/index.ts");
+  const {
+    unused,
+    model: _,
+    scheduler: __,
+    strength,
+    ...record
+  } = generationRecordFrom(decodePngTexts(await reading(path, readFile(path)), path), path);
+  const notes: string[] = [];
+  if (unused.length > 0) notes.push(`${path} has settings that are not known here: ${unused.join(", ")}.`);
+  if (strength !== undefined && strength < 1) {
+    notes.push(`${path} was made from another picture's latents: give them with --latents and --strength ${strength}.`);
+  }
+  return { record: record as Partial<GenerateOptions>, notes };
+}
+
+/** Names under which latents are found, the first that is there. */
+const latentNames = ["final_latents", "latents", "latent"];
+
+/** Latents of a safetensors file, or of a PNG file that holds them. */
+export async function readLatents(path: string): Promise<TensorData> {
+  const { decodePngTexts, latentFrom } = await import("../image/index.ts");
+  const { decodeSafetensors, openSafetensors, toFloat32 } = await import("../weights/index.ts");
+  if (/\.png$/i.test(path)) {
+    const bytes = latentFrom(decodePngTexts(await reading(path, readFile(path)), path), path);
+    if (!bytes) throw new InputError(`${path} holds no latents: it was made without --save-latent-in-png.`);
+    const tensors = decodeSafetensors(bytes, `${path}, latent_tensor`);
+    const tensor = tensors.get("latent");
+    if (!tensor) throw new InputError(`${path}, latent_tensor: there is no tensor "latent".`);
+    return { shape: tensor.shape, data: toFloat32(tensor.bytes, tensor.dtype) };
+  }
+  const source = await openSafetensors(path);
+  try {
+    return await readTensor(source, latentNames);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A mask [1, 1, H, W] of 0…1: a PNG file's brightness, or the tensor "mask" of a safetensors file. */
+export async function readMask(path: string): Promise<TensorData> {
+  const { decodePng } = await import("../image/index.ts");
+  const { openSafetensors } = await import("../weights/index.ts");
+  if (/\.safetensors$/i.test(path)) {
+    const source = await openSafetensors(path);
+    try {
+      return await readTensor(source, ["mask"]);
+    } finally {
+      await source.close();
+    }
+  }
+  const { picture } = decodePng(await reading(path, readFile(path)), path);
+  const data = new Float32Array(picture.width * picture.height);
+  for (let i = 0; i < data.length; i++) {
+    data[i] = Math.max(picture.data[3 * i]!, picture.data[3 * i + 1]!, picture.data[3 * i + 2]!) / 255;
+  }
+  return { shape: [1, 1, picture.height, picture.width], data };
+}
+
+async function readTensor(source: WeightSource, names: readonly string[]): Promise<TensorData> {
+  const { toFloat32 } = await import("../weights/index.ts");
+  const name = names.find((candidate) => source.entries.has(candidate));
+  if (name === undefined) {
+    throw new InputError(`${source.path} has no tensor ${names.map((one) => `"${one}"`).join(" or ")}.`);
+  }
+  const { shape, dtype } = source.entries.get(name)!;
+  return { shape, data: toFloat32(await source.read(name), dtype) };
+}
+
+/** Writes a PNG file for each picture. Their paths come back. */
+export async function savePictures(
+  result: GenerationResult,
+  { output, saveLatentInPng }: CommandOptions,
+  { software, signal }: { software: string; signal: AbortSignal },
+): Promise<string[]> {
+  const { encodePng, pictureTexts } = await import("../image/index.ts");
+  const { generationRecord } = await import("../pipelines/index.ts");
+  const { pick } = await import("../pipelines/tensor-data.ts");
+  const { encodeSafetensors, fromFloat32 } = await import("../weights/index.ts");
+  const paths: string[] = [];
+  for (const [i, picture] of result.images.entries()) {
+    const path = output === undefined ? `picture-${result.seeds[i]}.png` : numbered(output, i, result.images.length);
+    const { shape, data } = pick(result.tensors.finalLatents, i);
+    const latent = saveLatentInPng
+      ? encodeSafetensors({ latent: { shape, dtype: "F32", bytes: fromFloat32(data, "F32") } })
+      : undefined;
+    const texts = pictureTexts({ record: generationRecord(result, i), credit: result.credit, software, latent });
+    await writeFileAtomically(path, encodePng(picture, texts), { signal });
+    paths.push(path);
+  }
+  return paths;
+}
+
+/** "cat.png" → "cat-1.png", unless it is the only one. */
+function numbered(path: string, index: number, count: number): string {
+  if (count === 1) return path;
+  const { dir, name, ext } = parse(path);
+  return join(dir, `${name}-${index + 1}${ext}`);
+}
+
+/** Writes the numbers behind the pictures: float32, in PyTorch's layout. */
+export async function saveTensors({ tensors }: GenerationResult, path: string, signal: AbortSignal): Promise<void> {
+  const { fromFloat32, writeSafetensors } = await import("../weights/index.ts");
+  const named: Record<string, TensorData | undefined> = {
+    initial_latents: tensors.initialLatents,
+    final_latents: tensors.finalLatents,
+    prompt_embeds: tensors.promptEmbeds,
+    pooled_prompt_embeds: tensors.pooledPromptEmbeds,
+    negative_prompt_embeds: tensors.negativePromptEmbeds,
+    image: tensors.image,
+  };
+  const present = Object.entries(named).filter((entry): entry is [string, TensorData] => entry[1] !== undefined);
+  const lazy = present.map(([name, { shape, data }]) => ({
+    name,
+    shape,
+    dtype: "F32" as const,
+    pieces: () => [fromFloat32(data, "F32")],
+  }));
+  await writeSafetensors(path, lazy, { signal });
+}
