@@ -19,7 +19,7 @@ labels = ["星ねこミント", "つきうさぎ ルナ", "Robo Pip", "Captain U
 def unet() -> UNet2DConditionModel:
     """Mitsua Likes' shape as it is known: no attention on level 0, a middle of one resnet, text_time conditioning."""
     return UNet2DConditionModel(
-        sample_size=16, in_channels=8, out_channels=8, block_out_channels=(32, 64, 96), norm_num_groups=8,
+        sample_size=16, in_channels=8, out_channels=8, block_out_channels=(16, 32, 48), norm_num_groups=8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), mid_block_type="UNetMidBlock2D",
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=[0, 1, 2],
         attention_head_dim=[1, 2, 3], cross_attention_dim=32, use_linear_projection=True,
@@ -44,7 +44,7 @@ def detector() -> SwinForImageClassification:
 
 def make(out: Path) -> None:
     torch.manual_seed(20261125)
-    tokenizer_folder = Path(__file__).parent / "expected" / "tokenizers" / "tiny"
+    tokenizer_folder = Path(__file__).parent / "expected" / "tokenizers_sentencepiece" / "siglip"
     tokenizer = SiglipTokenizer.from_pretrained(tokenizer_folder)
     text = SiglipTextModel(SiglipTextConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, max_position_embeddings=64,

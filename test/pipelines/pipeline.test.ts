@@ -1,0 +1,110 @@
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type GenerateOptions,
+  type GenerationResult,
+  openPipeline,
+  type Pipeline,
+  type TensorData,
+} from "../../src/pipelines/index.ts";
+import { toFloat32, type WeightSource } from "../../src/weights/index.ts";
+import { expectedPath, openExpected } from "../helpers/expected.ts";
+
+/** What test/reference/pipeline.py asked LikesPipeline for. */
+const prompt = "滝の中の絵藍ミツア、先生アート";
+const usual: GenerateOptions = {
+  prompt,
+  negativePrompt: "elan doodle, lowres",
+  seed: 42,
+  width: 128,
+  height: 96,
+  steps: 8,
+};
+
+/** A whole run: float32 differences grow from step to step, and 1e-4 is what a whole model may differ. */
+const tolerance = 1e-4;
+
+let pipeline: Pipeline;
+beforeAll(async () => {
+  pipeline = await openPipeline("weights/tiny");
+});
+afterAll(() => pipeline.dispose());
+
+async function data(source: WeightSource, name: string): Promise<TensorData> {
+  const { dtype, shape } = source.entries.get(name)!;
+  return { shape, data: toFloat32(await source.read(name), dtype) };
+}
+
+function error(actual: TensorData, wanted: TensorData): number {
+  expect(actual.shape).toEqual(wanted.shape);
+  const magnitude = wanted.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const differences = actual.data.map((value, i) => Math.abs(value - wanted.data[i]!) / magnitude);
+  return differences.reduce((most, value) => (value <= most ? most : value), 0);
+}
+
+/** Runs ours and compares the latents after every step with those of the reference. */
+async function run(name: string, options: GenerateOptions, of = pipeline) {
+  const source = await openExpected(`pipeline/${name}.safetensors`);
+  const { shape, data: all } = await data(source, "steps"); // [steps, B, C, h, w]
+  const size = all.length / shape[0]!;
+  const steps = of.generate(options);
+  const errors: number[] = [];
+  let next = await steps.next();
+  for (; !next.done; next = await steps.next()) {
+    const wanted = all.subarray(size * errors.length, size * (errors.length + 1));
+    errors.push(error(next.value.latents, { shape: shape.slice(1), data: wanted }));
+  }
+  expect(errors.length).toBe(shape[0]);
+  const result: GenerationResult = next.value;
+  return { source, errors, worst: Math.max(...errors), result };
+}
+
+test("the whole system: latents at every step, the conditioning, the picture and its likeness", async () => {
+  const { source, errors, result } = await run("usual", usual);
+  for (const [step, value] of errors.entries()) expect(value, `latents after step ${step + 1}`).toBeLessThan(tolerance);
+
+  const { tensors } = result;
+  expect(tensors.initialLatents.data).toEqual((await data(source, "initial_latents")).data); // bit for bit
+  expect(error(tensors.promptEmbeds, await data(source, "prompt_embeds"))).toBeLessThan(1e-5);
+  expect(error(tensors.pooledPromptEmbeds, await data(source, "pooled_prompt_embeds"))).toBeLessThan(1e-5);
+  expect(error(tensors.negativePromptEmbeds!, await data(source, "negative_prompt_embeds"))).toBeLessThan(1e-5);
+  expect(error(tensors.image, await data(source, "image"))).toBeLessThan(tolerance);
+
+  const pixels = await source.read("pixels");
+  const [image] = result.images;
+  expect([image!.height, image!.width, 3]).toEqual(source.entries.get("pixels")!.shape);
+  expect(Math.max(...image!.data.map((value, i) => Math.abs(value - pixels[i]!)))).toBeLessThanOrEqual(1);
+
+  const wanted = JSON.parse(await readFile(expectedPath("pipeline/probabilities.json"), "utf8")).usual[0];
+  const [found] = result.detectedPublicFictionalCharactersInfo;
+  expect(Object.keys(found!).sort()).toEqual(Object.keys(wanted).sort());
+  for (const [label, probability] of Object.entries(found!))
+    expect(Math.abs(probability - wanted[label])).toBeLessThan(1e-3);
+  expect(result.detectedPublicFictionalCharacters[0]).toEqual(
+    Object.keys(found!)
+      .filter((label) => found![label]! > 0.5)
+      .sort((a, b) => found![b]! - found![a]!),
+  );
+  await source.close();
+});
+
+describe("every setting goes the reference's way", () => {
+  const en = "waterfall, impressionism painting";
+  const cases: Record<string, Partial<GenerateOptions>> = {
+    batch: { prompt: [prompt, en], numImages: 2, seed: 7, steps: 3 },
+    no_negative: { negativePrompt: undefined, steps: 2 },
+    unguided: { guidanceScale: 1, steps: 2 },
+    no_rescale: { guidanceRescale: 0, steps: 2 },
+    eta: { eta: 0.6, steps: 3 },
+    odd_size: { width: 104, height: 56, steps: 2 },
+    padding_mask: { textMask: "padding", steps: 2 },
+    causal_mask: { textMask: "causal", steps: 2 },
+    penultimate: { textHiddenState: "penultimate", steps: 2 },
+    penultimate_padding: { textMask: "padding", textHiddenState: "penultimate", steps: 2 },
+  };
+  test.each(Object.entries(cases))("%s", async (name, options) => {
+    const { worst, source } = await run(name, { ...usual, similarityCheck: false, ...options });
+    await source.close();
+    expect(worst).toBeLessThan(tolerance);
+  });
+});
