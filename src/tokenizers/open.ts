@@ -27,8 +27,9 @@ export async function openTokenizer(folder: string, className?: string, length?:
   const places = lengthFor(settings, Class.defaultLength ?? length, folder);
   const { bytes, path } = await readModel(folder);
   const sentencePiece = await SentencePiece.load(
-    Class.addsDummyPrefix(settings) ? bytes : withoutDummyPrefix(bytes),
+    bytes,
     path,
+    Class.addsDummyPrefix(settings) ? {} : { dummyPrefix: false },
   );
   try {
     return new Class(settings, sentencePiece, places, folder);
@@ -108,9 +109,4 @@ async function readIfThere(path: string, most: number): Promise<Uint8Array | und
     if (code) throw new InputError(`${path} cannot be read (${code}).`, { cause: error });
     throw error;
   }
-}
-
-/** Protobuf merges messages that follow each other: this one says `normalizer_spec { add_dummy_prefix: false }`. */
-function withoutDummyPrefix(model: Uint8Array): Uint8Array {
-  return Buffer.concat([model, Uint8Array.of(0x1a, 2, 0x18, 0)]);
 }

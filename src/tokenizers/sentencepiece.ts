@@ -17,16 +17,17 @@ export class SentencePiece {
   }
 
   /**
-   * @param bytes a serialized `ModelProto`, checked here; `where` is its file's path, for messages.
+   * @param bytes a serialized `ModelProto`, checked here; `where` is its file's path, for messages. `dummyPrefix: false`
+   * overrides what the model says about putting a space before every text.
    * @throws WeightsError where the model is damaged.
    */
-  static async load(bytes: Uint8Array, where: string): Promise<SentencePiece> {
+  static async load(bytes: Uint8Array, where: string, options: { dummyPrefix?: false }): Promise<SentencePiece> {
     const model = parseSentencePieceModel(bytes, where);
     const { SentencePieceProcessor } = await import("sentencepiece-js");
     const processor = new SentencePieceProcessor();
     // The package reads a path. What was checked has to be what is run, so it is started with nothing and given the bytes.
     await withoutItsHandlers(() => processor.load(devNull));
-    const status = loadBytes(processor, bytes, where);
+    const status = loadBytes(processor, options.dummyPrefix === false ? withoutDummyPrefix(bytes) : bytes, where);
     if (status !== "OK") throw new WeightsError(`${where} is not a usable SentencePiece model: ${status}.`);
     return new SentencePiece(model, processor, where);
   }
@@ -57,6 +58,11 @@ export class SentencePiece {
     this.processor?.processor.delete();
     this.processor = undefined; // and with it the WebAssembly memory, once collected
   }
+}
+
+/** Protobuf merges messages that follow each other: this one says `normalizer_spec { add_dummy_prefix: false }`. */
+function withoutDummyPrefix(model: Uint8Array): Uint8Array {
+  return Buffer.concat([model, Uint8Array.of(0x1a, 2, 0x18, 0)]);
 }
 
 /** The library's word on what it was given: "OK", or what is wrong. */
