@@ -81,7 +81,8 @@ function checkNoiseSchedule(config: DdimConfig, where: string): void {
   const { trainedBetas, trainTimesteps } = config;
   if (trainedBetas && trainedBetas.length !== trainTimesteps) {
     throw new ConfigError(
-      `${where}: the field "trained_betas" has ${trainedBetas.length} numbers, but "num_train_timesteps" is ${trainTimesteps}.`,
+      `${where}: the field "trained_betas" has ${trainedBetas.length} numbers, but "num_train_timesteps" is ` +
+        `${trainTimesteps}.`,
     );
   }
   const stuck = alphasCumprod(config).findIndex((alpha, t, alphas) => !(alpha < (t === 0 ? 1 : alphas[t - 1]!)));

@@ -40,8 +40,10 @@ export function openScheduler(json: unknown, where: string, name?: string): Sche
   const kind = [...kinds.values()].find((known) => known.className === className);
   if (kind) return kind.open(json, where);
   const supported = [...kinds].map(([known, { className }]) => `${className} (${known})`).join(", ");
+  const named =
+    className === undefined ? "missing" : `${JSON.stringify(className).slice(0, 60)}, which is not supported`;
   throw new ConfigError(
-    `${where}: the scheduler ${JSON.stringify(className)?.slice(0, 60)} is not supported. Supported are ${supported}; ` +
-      "one of them can be named instead of the file's.",
+    `${where}: the field "_class_name" is ${named}. Supported are ${supported}; one of them can be named ` +
+      "instead of the file's.",
   );
 }

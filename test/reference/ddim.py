@@ -104,6 +104,15 @@ def every_number_of_steps(spacing: str, train_timesteps: int) -> dict:
     return {"spacing": spacing, "trainTimesteps": train_timesteps, "sha256": sha256.hexdigest(), "longer": longer}
 
 
+def every_length(beta_schedule: str, beta_start: float, beta_end: float) -> dict:
+    """The hash of the cumulative alphas of 2, 3, 4, … training steps, all after one another."""
+    config = dict(beta_schedule=beta_schedule, beta_start=beta_start, beta_end=beta_end)
+    sha256 = hashlib.sha256()
+    for count in range(2, 301):
+        sha256.update(DDIMScheduler(num_train_timesteps=count, **config).alphas_cumprod.numpy().tobytes())
+    return {"config": config, "sha256": sha256.hexdigest()}
+
+
 def start_steps() -> list:
     """`get_timesteps` of image-to-image: [steps, strength, first step]."""
     class Pipeline:
@@ -125,4 +134,5 @@ def make(out: Path) -> None:
     save_tensors(out / "steps.safetensors", tensors)
     save_json(out / "runs.json", runs)
     save_json(out / "timesteps.json", [every_number_of_steps(spacing, count) for count in (1000, 77) for spacing in ("leading", "trailing", "linspace")])
+    save_json(out / "schedules.json", [every_length("linear", 0.0001, 0.02), every_length("scaled_linear", 0.00085, 0.012), every_length("squaredcos_cap_v2", 0.0001, 0.02)])
     save_json(out / "start-steps.json", start_steps())

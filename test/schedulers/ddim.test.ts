@@ -77,6 +77,17 @@ describe.each(walks)("$run.name, $run.steps steps$label", ({ run, parts, toleran
   });
 });
 
+test.each(readJson("schedules") as { config: object; sha256: string }[])(
+  "the cumulative alphas of 2 to 300 training steps, bit for bit: $config",
+  ({ config, sha256 }) => {
+    const hash = createHash("sha256");
+    for (let count = 2; count <= 300; count++) {
+      hash.update(new Uint8Array(open({ ...config, num_train_timesteps: count }).alphasCumprod.buffer));
+    }
+    expect(hash.digest("hex")).toBe(sha256);
+  },
+);
+
 describe("timesteps of every number of steps", () => {
   interface Every {
     spacing: string;
