@@ -1,18 +1,18 @@
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
- * Classifier-free guidance: Ho and Salimans, "Classifier-free diffusion guidance" (2021), with the scale as in diffusers,
- * where 1 leaves `conditional` as it is. Both predictions are [B, …].
+ * Classifier-free guidance: Ho and Salimans, "Classifier-free diffusion guidance" (2021), with the scale as in
+ * diffusers, where 1 leaves `conditional` as it is. Both predictions are [B, …].
  */
 export function classifierFreeGuidance<T extends tf.Tensor>(unconditional: T, conditional: T, scale: number): T {
   return tf.tidy(() => tf.add<T>(unconditional, tf.mul(tf.sub(conditional, unconditional), scale)));
 }
 
 /**
- * Takes back the contrast that guidance added: section 3.4 of Lin et al., "Common diffusion noise schedules and sample steps
- * are flawed" (2023). Each picture of `guided` is scaled to the standard deviation of its `conditional`, and mixed by φ (0: off,
- * 1: wholly) with what it was. Both are [B, …]. A prediction that is the same everywhere has no contrast to scale and is left
- * as it is; diffusers gives NaN there.
+ * Takes back the contrast that guidance added: section 3.4 of Lin et al., "Common diffusion noise schedules and sample
+ * steps are flawed" (2023). Each picture of `guided` is scaled to the standard deviation of its `conditional`, and
+ * mixed by φ (0: off, 1: wholly) with what it was. Both are [B, …]. A prediction that is the same everywhere has no
+ * contrast to scale and is left as it is; diffusers gives NaN there.
  */
 export function rescaleGuidance<T extends tf.Tensor>(guided: T, conditional: T, phi: number): T {
   return tf.tidy(() => {

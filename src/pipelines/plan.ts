@@ -11,6 +11,9 @@ import type { Request } from "./request.ts";
 
 type Input = ShapeRun["tensor"];
 
+/** Pixels. */
+const largestSide = 2048;
+
 /**
  * Decides, before anything is loaded, whether the models of a request can stay in memory together. The function that comes
  * back loads a model, and where memory is short frees the others first.
@@ -28,22 +31,19 @@ export function planMemory(parts: PipelineParts, request: Request): (model: Lazy
 }
 
 function phasesOf(parts: PipelineParts, request: Request): (Phase & { model: LazyModel })[] {
-  const { textEncoder, unet, autoencoder, classifier } = parts;
-  const phase = <M extends LazyModel>(model: M, stages: (input: Input) => Stages<tf.TensorContainer>) => ({
-    name: `The ${model.name}`,
-    weights: model.bytes,
-    working: workingBytes(model, stages),
-    model,
-  });
-  const cell = pixelsPerCell(autoencoder.model.config);
+  const { tokenizer, textEncoder, unet, autoencoder, classifier } = parts;
   const { config } = unet.model;
-  const latents = [request.height / cell, request.width / cell, config.inChannels] as const;
+  const cell = pixelsPerCell(autoencoder.model.config);
+  // What computing takes grows with the area. A very large picture is taken for so many smaller ones, to be done in a moment.
+  const across = Math.ceil(Math.max(request.height, request.width) / largestSide);
+  const cells = (side: number) => Math.ceil(side / cell / across);
+  const latents = [cells(request.height), cells(request.width), config.inChannels] as const;
   const batch = request.guidanceScale > 1 ? 2 : 1;
-  const tokens = parts.tokenizer.length;
-  return [
-    phase(textEncoder, (input) => textEncoder.model.stages(input([1, tokens], "int32") as tf.Tensor2D)),
-    phase(unet, (input) => {
-      const context = input([batch, tokens, config.textChannels ?? config.contextChannels]) as tf.Tensor3D;
+
+  const phases = [
+    phase(textEncoder, 1, (input) => textEncoder.model.stages(input([1, tokenizer.length], "int32") as tf.Tensor2D)),
+    phase(unet, across ** 2, (input) => {
+      const context = input([batch, tokenizer.length, config.textChannels ?? config.contextChannels]) as tf.Tensor3D;
       const { textTime } = config;
       const conditions = textTime && {
         pooled: input([batch, textTime.channels - 6 * textTime.sinusoidChannels]) as tf.Tensor2D,
@@ -51,19 +51,24 @@ function phasesOf(parts: PipelineParts, request: Request): (Phase & { model: Laz
       };
       return unet.model.stages(input([batch, ...latents]) as tf.Tensor4D, 0, context, conditions);
     }),
-    phase(autoencoder, (input) => {
+    phase(autoencoder, request.tiledDecode ? 1 : across ** 2, (input) => {
       const z = input([1, ...latents]) as tf.Tensor4D;
       return request.tiledDecode ? tiledDecode(autoencoder.model, z) : autoencoder.model.decode(z);
     }),
-    ...(classifier && request.similarityCheck
-      ? [
-          phase(classifier.model, (input) => {
-            const { width, height } = classifier.processor.config.resize ?? request;
-            return classifier.model.model.stages(input([1, height, width, 3]) as tf.Tensor4D);
-          }),
-        ]
-      : []),
   ];
+  if (!classifier || !request.similarityCheck) return phases;
+  const { width, height } = classifier.processor.config.resize ?? request;
+  const { model } = classifier;
+  return [...phases, phase(model, 1, (input) => model.model.stages(input([1, height, width, 3]) as tf.Tensor4D))];
+}
+
+/** A model's share of the work, `times` as large as running it with these inputs. */
+function phase(
+  model: LazyModel,
+  times: number,
+  stages: (input: Input) => Stages<tf.TensorContainer>,
+): Phase & { model: LazyModel } {
+  return { name: `The ${model.name}`, weights: model.bytes, working: times * workingBytes(model, stages), model };
 }
 
 /** The most memory that running a model takes beside its weights, found by running it on shapes alone. */

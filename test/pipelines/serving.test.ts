@@ -1,0 +1,130 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MemoryError } from "../../src/errors.ts";
+import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/pipelines/index.ts";
+import { planResidency } from "../../src/pipelines/memory.ts";
+
+// What makes a pipeline fit to live in a server.
+
+const small: GenerateOptions = { prompt: "花", seed: 1, width: 64, height: 64, steps: 3 };
+
+let pipeline: Pipeline;
+let tensors: number;
+beforeEach(async () => {
+  tensors = tf.memory().numTensors;
+  pipeline = await openPipeline("weights/tiny");
+});
+afterEach(async () => {
+  await pipeline.dispose();
+  expect(tf.memory().numTensors).toBe(tensors);
+});
+
+describe("two calls at once", () => {
+  test("work one after the other, in the order in which they began, each to its own picture", async () => {
+    const alone = [await pipeline.run(small), await pipeline.run({ ...small, seed: 2 })];
+    const ended: string[] = [];
+    const together = await Promise.all([
+      pipeline.run(small).finally(() => ended.push("first")),
+      pipeline.run({ ...small, seed: 2 }).finally(() => ended.push("second")),
+    ]);
+    expect(ended).toEqual(["first", "second"]);
+    expect(together.map(({ images }) => images[0]!.data)).toEqual(alone.map(({ images }) => images[0]!.data));
+  });
+
+  test("one that is aborted while it waits gives its place up, and the next still gets its turn", async () => {
+    const controller = new AbortController();
+    const [first, second, third] = [
+      pipeline.run(small),
+      pipeline.run({ ...small, signal: controller.signal }),
+      pipeline.run(small),
+    ];
+    controller.abort(new Error("not wanted any more"));
+    await expect(second).rejects.toThrow("not wanted any more");
+    expect((await first).images[0]!.data).toEqual((await third).images[0]!.data);
+  });
+
+  test("one whose caller stops early makes room for the next", async () => {
+    for await (const { step } of pipeline.generate(small)) if (step === 1) break;
+    expect((await pipeline.run(small)).images).toHaveLength(1);
+  });
+});
+
+test("the event loop turns while a picture is made", async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await pipeline.run(small);
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(100); // a stage of the tiny model takes about a millisecond, and there are hundreds
+});
+
+describe("an abort", () => {
+  test("within a step ends the call with the signal's reason, and frees what the step had made", async () => {
+    await pipeline.run(small); // loads the weights
+    const before = tf.memory().numTensors;
+    const controller = new AbortController();
+    let stages = 0;
+    const onProgress = ({ task }: { task: string }) => {
+      if (task === "denoising" && ++stages === 30) controller.abort(new Error("stop"));
+    };
+    await expect(pipeline.run({ ...small, signal: controller.signal, onProgress })).rejects.toThrow("stop");
+    expect(stages).toBe(30);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test("before the beginning loads nothing", async () => {
+    const loaded: string[] = [];
+    const run = pipeline.run({
+      ...small,
+      signal: AbortSignal.abort(new Error("no")),
+      onProgress: ({ task }) => loaded.push(task),
+    });
+    await expect(run).rejects.toThrow("no");
+    expect(loaded).toEqual([]);
+  });
+});
+
+test("progress is told from 0 to all of every task, in the order of the work", async () => {
+  const seen = new Map<string, number[]>();
+  await pipeline.run({
+    ...small,
+    onProgress: ({ task, done, total }) => seen.set(task, [...(seen.get(task) ?? []), done / total]),
+  });
+  expect([...seen.keys()]).toEqual([
+    ...["reading text_encoder", "reading unet", "denoising", "reading vae", "decoding"],
+    ...["reading character_detector", "checking similarity"],
+  ]);
+  for (const [task, parts] of seen) {
+    expect(parts.at(-1), task).toBe(1);
+    expect(parts, task).toEqual([...parts].sort((a, b) => a - b));
+  }
+});
+
+describe("memory", () => {
+  const phases = [
+    { name: "The text_encoder", weights: 1e9, working: 1e8 },
+    { name: "The unet", weights: 5e9, working: 2e9 },
+    { name: "The vae", weights: 1e8, working: 3e9 },
+  ];
+  test.each([
+    [9.2e9, "all"],
+    [9.0e9, "one at a time"],
+    [7.0e9, "one at a time"],
+  ])("of %d bytes: %s", (bytes, residency) => {
+    expect(planResidency(phases, { bytes, words: "are free" }, "try less")).toBe(residency);
+  });
+
+  test("that is too small for one model alone is a sentence, before anything is loaded", () => {
+    const plan = () => planResidency(phases, { bytes: 6e9, words: "are free" }, "try a smaller picture");
+    expect(plan).toThrow(MemoryError);
+    expect(plan).toThrow(
+      "The unet needs 7.0 GB (5.0 GB of them for its weights), 6.0 GB are free; try a smaller picture.",
+    );
+  });
+
+  test("a picture that would not fit is refused before anything is read", async () => {
+    const tasks: string[] = [];
+    const run = pipeline.run({ ...small, width: 16_384, height: 16_384, onProgress: ({ task }) => tasks.push(task) });
+    await expect(run).rejects.toThrow(MemoryError);
+    expect(tasks).toEqual([]);
+  });
+});
