@@ -40,7 +40,7 @@ export function only<T extends string | number | boolean>(value: T): z.ZodType<T
 export const ignored = z.unknown().optional();
 
 /** A field that is only supported where it is null or absent. */
-export const absent = z.null().optional();
+export const absent = z.null("it must be null or left out").optional();
 
 /**
  * Reads a config.json that was parsed. Fields whose name starts with "_", and the harmless ones above, are passed over.

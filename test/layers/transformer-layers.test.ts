@@ -54,6 +54,8 @@ const cases: Record<string, Layer> = {
   transformer_block: new TransformerBlock(16, { heads: 4, contextChannels: 12 }),
   transformer_block_context: new TransformerBlock(16, { heads: 2, contextChannels: 12, firstAttention: "context" }),
   transformer_block_masked: new TransformerBlock(16, { heads: 4, contextChannels: 12 }),
+  transformer_block_small: new TransformerBlock(16, { heads: 4, contextChannels: 12 }),
+  spatial_transformer_small: new SpatialTransformer(16, { ...transformer, depth: 0, projection: "conv" }),
   spatial_transformer_linear_0: new SpatialTransformer(16, { ...transformer, depth: 0, projection: "linear" }),
   spatial_transformer_linear_2: new SpatialTransformer(16, { ...transformer, depth: 2, projection: "linear" }),
   spatial_transformer_conv_0: new SpatialTransformer(16, { ...transformer, depth: 0, projection: "conv" }),

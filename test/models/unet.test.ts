@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, describe, expect, test } from "vitest";
-import { disposeWeights, observe, parameters } from "../../src/layers/index.ts";
+import { disposeWeights, observe, parameters, runStages } from "../../src/layers/index.ts";
 import { UNet, type UNetConditions } from "../../src/models/unet.ts";
 import { unetConfigFrom } from "../../src/models/unet-config.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
@@ -72,11 +72,15 @@ describe.each(cases)("%s", (name) => {
   });
 
   const runs = readdirSync(expectedPath(`unet/${name}`)).filter((file) => file.endsWith(".safetensors"));
-  test.each(runs)("%s gives diffusers' output", async (file) => {
+  test.each(runs)("%s gives diffusers' output, in one go and in stages", async (file) => {
     const source = await openExpected(`unet/${name}/${file}`);
-    const output = (await model(name)).apply(...(await inputs(source)));
-    const error = await relativeError(output, await readTensor(source, "output", "nhwc"));
+    const [unet, given] = [await model(name), await inputs(source)];
+    const { numTensors } = tf.memory();
+    const output = unet.apply(...given);
+    const staged = await runStages(unet.stages(...given));
+    expect(tf.memory().numTensors).toBe(numTensors + 2);
+    expect(await relativeError(output, await readTensor(source, "output", "nhwc"))).toBeLessThan(tolerance);
+    expect(await relativeError(staged, output)).toBe(0);
     await source.close();
-    expect(error).toBeLessThan(tolerance);
   });
 });

@@ -43,6 +43,9 @@ def layers():
     yield "transformer_block_context", BasicTransformerBlock(16, 2, 8, cross_attention_dim=12, only_cross_attention=True), {"x": tokens, "context": context}
     bias = torch.tensor([[[0.0, 0, -10000, 0]], [[0, -10000, -10000, 0]]])
     yield "transformer_block_masked", BasicTransformerBlock(16, 4, 4, cross_attention_dim=12), {"x": tokens, "context": context, "bias": bias}
+    # So small that the eps of the norms is seen.
+    yield "transformer_block_small", BasicTransformerBlock(16, 4, 4, cross_attention_dim=12), {"x": tokens * 0.01, "context": context}
+    yield "spatial_transformer_small", Transformer2DModel(2, 8, in_channels=16, num_layers=0, norm_num_groups=4), {"x": picture * 0.001, "context": context}
     for depth in 0, 2:
         for projection in "linear", "conv":
             options = dict(num_layers=depth, norm_num_groups=4, cross_attention_dim=12, use_linear_projection=projection == "linear")

@@ -43,7 +43,7 @@ configs = {
     "depth_0": {**small, **both, "transformer_layers_per_block": [0, 1], "cross_attention_dim": [24, 24]},
     "scale_shift": {
         **small, "resnet_time_scale_shift": "scale_shift", "flip_sin_to_cos": False, "freq_shift": 1, "time_embedding_dim": 40,
-        "conv_in_kernel": 5, "conv_out_kernel": 1, "act_fn": "swish", "norm_eps": 1e-4, "center_input_sample": True,
+        "conv_in_kernel": 5, "conv_out_kernel": 1, "act_fn": "swish", "norm_eps": 0.01, "center_input_sample": True,
     },
     "time_condition": {**small, "time_cond_proj_dim": 12, "encoder_hid_dim": 20, "encoder_hid_dim_type": "text_proj"},
     "upscaler": {**small, **both, "in_channels": 7, "only_cross_attention": [True, False], "num_class_embeds": 10, "downsample_padding": 0},
