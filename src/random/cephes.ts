@@ -1,12 +1,13 @@
 // Logarithm, sine and cosine of Moshier's Cephes library in single precision, every rounding as in PyTorch's AVX2 code
-// (ATen/native/cpu/avx_mathfun.h), where the compiler fuses multiplications and additions. Math.log and Math.cos give other
-// last bits. For each of the 2²⁴ inputs that a generator can give, the results are those of that file as GCC compiles it.
+// (ATen/native/cpu/avx_mathfun.h), where the compiler fuses multiplications and additions. Math.log and Math.cos give
+// other last bits. For each of the 2²⁴ inputs that a generator can give, the results are those of that file as GCC
+// compiles it.
 const { fround } = Math;
 
 /**
  * a·b + c, rounded once to single precision. The product is exact in double and the sum is rounded twice, which could
- * differ from a true fused multiply-add where the first rounding falls on a tie of the second. For those inputs it never
- * does.
+ * differ from a true fused multiply-add where the first rounding falls on a tie of the second. For those inputs it
+ * never does.
  */
 function fma(a: number, b: number, c: number): number {
   return fround(a * b + c);

@@ -2,8 +2,8 @@ export type Counter = readonly [number, number, number, number];
 export type Key = readonly [number, number];
 
 /**
- * 128 random bits of a counter and a key: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
- * as 1, 2, 3" (2011). All numbers are unsigned, of 32 bits.
+ * 128 random bits of a counter and a key: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
+ * easy as 1, 2, 3" (2011). All numbers are unsigned, of 32 bits.
  */
 export function philox4x32(counter: Counter, key: Key): Counter {
   let [c0, c1, c2, c3] = counter;

@@ -7,8 +7,9 @@ const twoPi = fround(2 * Math.PI);
 
 /**
  * PyTorch's generator of the CPU: the same seed gives the same numbers, bit for bit, as
- * `torch.Generator().manual_seed(seed)` on an x86-64 processor with AVX2 or AVX-512. (On others, PyTorch itself differs in
- * last bits.) The low 32 bits of the seed seed a Mersenne Twister; `randn` is Box and Muller's transform (1958) of its draws.
+ * `torch.Generator().manual_seed(seed)` on an x86-64 processor with AVX2 or AVX-512. (On others, PyTorch itself differs
+ * in last bits.) The low 32 bits of the seed seed a Mersenne Twister; `randn` is Box and Muller's transform (1958) of
+ * its draws.
  */
 export class TorchCpuGenerator implements Generator {
   private readonly engine: Mt19937;

@@ -11,12 +11,13 @@ const uniformStep = fround(2 ** -32);
 const angleStep = fround(2 ** -32 * fround(2 * Math.PI));
 
 /**
- * PyTorch's generator of a CUDA device, computed here: the integers are those of its Philox4x32-10 kernel, the normals are
- * within 1e-6 of Box and Muller's transform (1958) as curand writes it. (A device's fast sine errs by nearly as much.)
+ * PyTorch's generator of a CUDA device, computed here: the integers are those of its Philox4x32-10 kernel, the normals
+ * are within 1e-6 of Box and Muller's transform (1958) as curand writes it. (A device's fast sine errs by nearly as
+ * much.)
  *
- * Every thread of a launch grid draws with its own counter, so the numbers depend on the device where they are more than
- * its grid has threads: multiprocessors × resident threads of each (RTX 3060: 28 × 1,536; T4: 40 × 1,024; A100: 108 ×
- * 2,048). Without `gridThreads`, a grid is taken to cover all numbers of a call, up to 196,608 (RTX 4090).
+ * Every thread of a launch grid draws with its own counter, so the numbers depend on the device where they are more
+ * than its grid has threads: multiprocessors × resident threads of each (RTX 3060: 28 × 1,536; T4: 40 × 1,024; A100:
+ * 108 × 2,048). Without `gridThreads`, a grid is taken to cover all numbers of a call, up to 196,608 (RTX 4090).
  */
 export class TorchCudaGenerator implements Generator {
   private readonly key: Key;

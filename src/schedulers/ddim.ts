@@ -92,7 +92,9 @@ export class DdimSampler implements Sampler {
     return alpha;
   }
 
-  /** One stride before, whatever the spacing: where it does not divide the training steps, not quite the next timestep. */
+  /**
+   * One stride before, whatever the spacing: where it does not divide the training steps, not quite the next timestep.
+   */
   private alphaBefore(timestep: number): number {
     const { alphasCumprod, config } = this.scheduler;
     const previous = timestep - this.stride;
@@ -134,8 +136,9 @@ function noiseBetween<T extends tf.Tensor>(sample: T, original: T, alpha: number
 }
 
 /**
- * Dynamic thresholding of Saharia et al., "Photorealistic text-to-image diffusion models with deep language understanding"
- * (2022): each picture of the batch is clipped to the `ratio` quantile s of its magnitudes, and divided by s.
+ * Dynamic thresholding of Saharia et al., "Photorealistic text-to-image diffusion models with deep language
+ * understanding" (2022): each picture of the batch is clipped to the `ratio` quantile s of its magnitudes, and divided
+ * by s.
  */
 function threshold<T extends tf.Tensor>(original: T, ratio: number, sampleMaxValue: number): T {
   const batch = original.shape[0]!;

@@ -24,7 +24,8 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
 export const schedulerNames: readonly string[] = [...kinds.keys()];
 
 /**
- * The scheduler of a parsed `scheduler_config.json`: that of its `_class_name`, or the one named, with the file's settings.
+ * The scheduler of a parsed `scheduler_config.json`: that of its `_class_name`, or the one named, with the file's
+ * settings.
  * @param where the file's path, for messages
  * @throws ConfigError where the class or a setting is not supported, InputError where no scheduler has the name
  */

@@ -2,7 +2,10 @@ const { fround } = Math;
 
 export const betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2"] as const;
 
-/** How much noise each training step adds: the variances β of Ho et al., "Denoising diffusion probabilistic models" (2020). */
+/**
+ * How much noise each training step adds: the variances β of Ho et al., "Denoising diffusion probabilistic models"
+ * (2020).
+ */
 export interface NoiseSchedule {
   trainTimesteps: number;
   betaStart: number;
@@ -13,7 +16,9 @@ export interface NoiseSchedule {
   rescaleBetasZeroSnr: boolean;
 }
 
-/** ᾱ: what part of the variance is still picture after each training step. The float32 numbers that diffusers computes. */
+/**
+ * ᾱ: what part of the variance is still picture after each training step. The float32 numbers that diffusers computes.
+ */
 export function alphasCumprod(schedule: NoiseSchedule): Float32Array {
   const betas = betasOf(schedule);
   return cumulativeProduct(
@@ -42,9 +47,9 @@ function cosineBetas(count: number): Float32Array {
 }
 
 /**
- * Betas after which nothing of the picture is left: algorithm 1 of Lin et al., "Common diffusion noise schedules and sample
- * steps are flawed" (2023). The roots are rounded correctly; torch's on x86-64 processors (Intel MKL's) are not all, so its
- * smallest alphas differ, by up to 1e-4 of themselves.
+ * Betas after which nothing of the picture is left: algorithm 1 of Lin et al., "Common diffusion noise schedules and
+ * sample steps are flawed" (2023). The roots are rounded correctly; torch's on x86-64 processors (Intel MKL's) are not
+ * all, so its smallest alphas differ, by up to 4e-6 of themselves.
  */
 function rescaleZeroTerminalSnr(betas: Float32Array): Float32Array {
   const roots = cumulativeProduct(betas.map((beta) => 1 - beta)).map(Math.sqrt);

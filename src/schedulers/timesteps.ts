@@ -12,12 +12,12 @@ export interface Spacing {
 }
 
 /**
- * The timesteps of `steps` steps, falling: table 2 of Lin et al., "Common diffusion noise schedules and sample steps are
- * flawed" (2023), with the roundings of NumPy in diffusers.
+ * The timesteps of `steps` steps, falling: table 2 of Lin et al., "Common diffusion noise schedules and sample steps
+ * are flawed" (2023), with the roundings of NumPy in diffusers.
  *
- * One departure: in diffusers, trailing spacing of some numbers of steps (61, 103, 121, … of 1000) has one timestep more than
- * was asked for, −1, by a rounding error of `np.arange`. Its step would take the clean latents for the noisiest and spoil
- * them. The paper's list does not have it, and neither has this one.
+ * One departure: in diffusers, trailing spacing of some numbers of steps (61, 103, 121, … of 1000) has one timestep
+ * more than was asked for, −1, by a rounding error of `np.arange`. Its step would take the clean latents for the
+ * noisiest and spoil them. The paper's list does not have it, and neither has this one.
  * @throws InputError where the steps are no whole number, more than the training steps, or run past them by the offset
  */
 export function spacedTimesteps(steps: number, { trainTimesteps, spacing, stepsOffset }: Spacing): number[] {

@@ -1,7 +1,7 @@
 """diffusers' DDIMScheduler: timesteps, the cumulative alphas and chained steps over many settings, and image-to-image's first step.
 
 torch's float32 square root on x86-64 is Intel MKL's, which misses the nearest number for about one in five, by one, and not for
-the same on every processor. Rescaling to zero terminal SNR subtracts such roots, so its small alphas differ by up to 1e-4 of
+the same on every processor. Rescaling to zero terminal SNR subtracts such roots, so its alphas may differ by some 1e-6 of
 themselves from machine to machine. All settings are run twice: as torch is, and with roots that are rounded correctly.
 """
 
