@@ -8,7 +8,7 @@ export {
   parseParameters,
   pictureTexts,
 } from "./metadata.ts";
-export { denormalize, type FloatPicture, type Picture, postprocess, quantize } from "./picture.ts";
+export { checkPicture, denormalize, type FloatPicture, type Picture, postprocess, quantize } from "./picture.ts";
 export { decodePng, decodePngTexts, encodePng, maxPixels, type PngText, type PngTexts } from "./png.ts";
 export { ImageProcessor, type ImageProcessorConfig, imageProcessorConfigFrom } from "./processor.ts";
 export { type ResampleFilter, resampleFilters, resize } from "./resize.ts";

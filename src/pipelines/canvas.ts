@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { pixelsPerCell } from "../models/autoencoder-config.ts";
 import type { Generator } from "../random/index.ts";
 import { type Sampler, startStep } from "../schedulers/index.ts";
+import { drawLatents, type PosteriorData } from "./encode.ts";
 import { resizeMask } from "./inpaint.ts";
 import { generatorOf, randn } from "./noise.ts";
 import type { PipelineParts } from "./pipeline.ts";
@@ -28,18 +29,22 @@ export interface Canvas {
   latents: TensorData;
 }
 
-/** A canvas for every picture of a request: its texts, its noise, and its own way from noise to picture. */
+/**
+ * A canvas for every picture of a request: its texts, its noise, and its own way from noise to picture.
+ * @param posterior of the picture to start from
+ */
 export function prepareCanvases(
   request: Request,
   texts: ReadonlyMap<string, Conditioning>,
   { scheduler, unet, autoencoder, forceZerosForEmptyPrompt }: PipelineParts,
+  posterior?: PosteriorData,
 ): Promise<Canvas[]> {
   const { config } = unet.model;
   const cell = pixelsPerCell(autoencoder.model.config);
   const [height, width] = [request.height / cell, request.width / cell];
   // A UNet that is told the scale of its guidance (a distilled one) does without the second prediction.
   const isGuided = request.guidanceScale > 1 && config.time.conditionChannels === undefined;
-  const first = request.latents ? startStep(request.steps, request.strength) : 0;
+  const first = request.latents || posterior ? startStep(request.steps, request.strength) : 0;
 
   const canvases = request.seeds.map(async (seed, i) => {
     const sampler = scheduler.sampler(request.steps);
@@ -48,14 +53,17 @@ export function prepareCanvases(
     const isZero = negativePrompt === undefined && forceZerosForEmptyPrompt;
     const negative = isZero ? zerosLike(positive) : texts.get(negativePrompt ?? "")!;
     const generator = generatorOf(request.generator, seed);
+    const shape = [1, config.inChannels, height, width];
+    // Of one generator, what is drawn for the picture to start from comes before the noise, as in diffusers.
+    const drawn = posterior && (await drawLatents(posterior, randn(generator, shape), autoencoder.model.config));
     const canvas = {
       generator,
       sampler,
       timesteps: sampler.timesteps.slice(first),
       positive,
       negative: isGuided ? negative : undefined,
-      noise: randn(generator, [1, config.inChannels, height, width]),
-      original: request.latents && ofPicture(request.latents, i),
+      noise: randn(generator, shape),
+      original: drawn ?? (request.latents && ofPicture(request.latents, i)),
       mask: request.mask && resizeMask(ofPicture(request.mask, i), height, width),
     };
     return { ...canvas, latents: await firstLatents(canvas, request) };

@@ -12,6 +12,7 @@ import { type Canvas, prepareCanvases } from "./canvas.ts";
 import { decodeLatents, toPicture } from "./decode.ts";
 import type { ModelDefaults } from "./defaults.ts";
 import { denoise, type GenerationStep } from "./denoise.ts";
+import { encodePicture } from "./encode.ts";
 import type { LazyModel } from "./lazy-model.ts";
 import { planMemory } from "./plan.ts";
 import { type GenerateOptions, type Request, resolveRequest } from "./request.ts";
@@ -41,6 +42,8 @@ export interface GenerationResult {
   seeds: Seed[];
   /** What was asked for, with the model's defaults filled in. */
   request: Request;
+  /** The scheduler's name. */
+  scheduler: string;
   /** The line that the model's licence wants with every picture. Undefined where it wants none. */
   credit: string | undefined;
   /** For each picture, the characters that it resembles; null where it was not checked. */
@@ -123,7 +126,9 @@ export class Pipeline {
 
     await use(textEncoder);
     const { texts, warnings } = await encodeTexts(textsOf(request), tokenizer, textEncoder.model, request);
-    const canvases = await prepareCanvases(request, texts, this.#parts);
+    if (request.image) await use(autoencoder);
+    const posterior = request.image && (await encodePicture(request.image, autoencoder.model, request));
+    const canvases = await prepareCanvases(request, texts, this.#parts, posterior);
 
     await use(unet);
     yield* denoise(canvases, unet.model, request);
@@ -145,6 +150,7 @@ export class Pipeline {
       images,
       seeds: [...request.seeds],
       request,
+      scheduler: this.#parts.scheduler.name,
       credit: this.defaults.credit,
       detectedPublicFictionalCharacters: similarities.map((of) => of && labelsOver(request.similarityThreshold, of)),
       detectedPublicFictionalCharactersInfo: similarities,

@@ -52,6 +52,8 @@ function phasesOf(parts: PipelineParts, request: Request): (Phase & { model: Laz
       return unet.model.stages(input([batch, ...latents]) as tf.Tensor4D, 0, context, conditions);
     }),
     phase(autoencoder, request.tiledDecode ? 1 : across ** 2, (input) => {
+      if (request.image)
+        return autoencoder.model.stages(input([1, latents[0] * cell, latents[1] * cell, 3]) as tf.Tensor4D);
       const z = input([1, ...latents]) as tf.Tensor4D;
       return request.tiledDecode ? tiledDecode(autoencoder.model, z) : autoencoder.model.decode(z);
     }),

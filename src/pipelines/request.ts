@@ -1,4 +1,5 @@
 import { InputError } from "../errors.ts";
+import { checkPicture, type Picture } from "../image/index.ts";
 import type { TextMask } from "../models/siglip-text.ts";
 import type { Seed } from "../random/index.ts";
 import { type ModelDefaults, type TextHiddenState, textHiddenStates, textMasks } from "./defaults.ts";
@@ -31,9 +32,11 @@ export interface GenerateOptions {
   textHiddenState?: TextHiddenState | undefined;
   /** Final latents of an earlier picture to start from, [1 or B, C, H/f, W/f]. They decide the size. */
   latents?: TensorData | undefined;
-  /** With `latents`: the share of the steps that is run, 0…1. */
+  /** A picture to start from, instead of latents: the autoencoder takes it in. Refused where its encoder is blank. */
+  image?: Picture | undefined;
+  /** With `latents` or `image`: the share of the steps that is run, 0…1. */
   strength?: number | undefined;
-  /** With `latents`: [1 or B, 1, H', W'], 1 where the picture is made anew, 0 where it stays. Any size. */
+  /** With `latents` or `image`: [1 or B, 1, H', W'], 1 where the picture is made anew, 0 where it stays. Any size. */
   mask?: TensorData | undefined;
   /** A character whose probability is over this is reported as detected, 0…1. */
   similarityThreshold?: number | undefined;
@@ -70,6 +73,7 @@ export interface Request {
   textMask: TextMask;
   textHiddenState: TextHiddenState;
   latents: TensorData | undefined;
+  image: Picture | undefined;
   strength: number;
   mask: TensorData | undefined;
   similarityThreshold: number;
@@ -98,7 +102,7 @@ export function resolveRequest(options: GenerateOptions, limits: RequestLimits):
   const prompts = texts("prompt", options.prompt);
   const numImages = whole("numImages", options.numImages ?? 1, 1, Math.floor(maxPictures / prompts.length));
   const count = prompts.length * numImages;
-  const ownSize = options.latents && checkLatents(options.latents, limits, count);
+  const ownSize = sizeToStartFrom(options, limits, count);
   return {
     prompts: each(prompts, numImages),
     negativePrompts: negatives(options.negativePrompt, prompts.length, numImages),
@@ -113,8 +117,9 @@ export function resolveRequest(options: GenerateOptions, limits: RequestLimits):
     textMask: oneOf("textMask", options.textMask ?? defaults.textMask, textMasks),
     textHiddenState: oneOf("textHiddenState", options.textHiddenState ?? defaults.textHiddenState, textHiddenStates),
     latents: options.latents,
-    strength: onlyWithLatents("strength", options, within("strength", options.strength ?? 1, 0, 1)),
-    mask: onlyWithLatents("mask", options, options.mask && checkMask(options.mask, count)),
+    image: options.image,
+    strength: onlyFromPicture("strength", options, within("strength", options.strength ?? 1, 0, 1)),
+    mask: onlyFromPicture("mask", options, options.mask && checkMask(options.mask, count)),
     similarityThreshold: within(
       "similarityThreshold",
       options.similarityThreshold ?? defaults.similarityThreshold,
@@ -171,11 +176,24 @@ function side(name: string, wanted: number | undefined, own: number | undefined,
     throw new InputError(`${name} is not given, and this model's folder has no default for it.`);
   const pixels = whole(name, wanted, cell, maxSide);
   if (own !== undefined && pixels !== own) {
-    throw new InputError(`${name} is ${pixels}, but the latents to start from are of a picture of ${own}.`);
+    throw new InputError(`${name} is ${pixels}, but the picture to start from has ${own}.`);
   }
   if (pixels % cell === 0) return pixels;
   const below = Math.max(cell, pixels - (pixels % cell));
   throw new InputError(`${name} is ${pixels}; it must be a multiple of ${cell}, such as ${below} or ${below + cell}.`);
+}
+
+/** The size of the picture or latents to start from, where there are any. */
+function sizeToStartFrom({ latents, image }: GenerateOptions, limits: RequestLimits, count: number) {
+  if (latents && image) throw new InputError("Both latents and an image to start from are given: give one of them.");
+  if (image && limits.defaults.vaeEncoder === "blank") {
+    throw new InputError(
+      "This model takes no pictures in: its autoencoder was published with a blank encoder, to prevent misuse. " +
+        "Start from the saved latents of a picture that it made.",
+    );
+  }
+  if (image) checkPicture(image);
+  return latents ? checkLatents(latents, limits, count) : image;
 }
 
 function checkLatents(latents: TensorData, { cell, latentChannels }: RequestLimits, count: number) {
@@ -206,7 +224,7 @@ function checkFinite(name: string, data: Float32Array): void {
   if (at >= 0) throw new InputError(`${name} hold ${data[at]} at position ${at}; all numbers must be finite.`);
 }
 
-function onlyWithLatents<T>(name: "strength" | "mask", options: GenerateOptions, value: T): T {
-  if (options[name] === undefined || options.latents) return value;
+function onlyFromPicture<T>(name: "strength" | "mask", options: GenerateOptions, value: T): T {
+  if (options[name] === undefined || options.latents || options.image) return value;
   throw new InputError(`${name} says what is to be kept of an earlier picture: give that picture's latents too.`);
 }

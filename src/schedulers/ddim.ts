@@ -12,6 +12,7 @@ const { fround, sqrt } = Math;
  * coefficients are float32, so each is rounded here where it is there.
  */
 export class DdimScheduler implements Scheduler {
+  readonly name = "ddim";
   readonly config: DdimConfig;
   /** ᾱ of every training step; the paper calls it α. */
   readonly alphasCumprod: Float32Array;

@@ -3,6 +3,8 @@ import { InputError } from "../errors.ts";
 
 /** How a model's noise is taken away, as its `scheduler_config.json` says. It has no state: samplers have. */
 export interface Scheduler {
+  /** The name that `openScheduler` knows it by. */
+  readonly name: string;
   /**
    * The way from noise to picture in `steps` steps. Each picture, or batch of pictures, takes its own sampler.
    * @throws InputError where the steps are no whole number, or more than the training steps

@@ -61,6 +61,15 @@ async function run(name: string, options: GenerateOptions, of = pipeline) {
   return { source, errors, worst: Math.max(...errors), result };
 }
 
+/** A copy of the tiny model, one of whose JSON files says something else. */
+async function tinyModelWith(file: string, changes: object): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "tfjs-diffusion-"));
+  await cp("weights/tiny", folder, { recursive: true });
+  const json = JSON.parse(await readFile(join(folder, file), "utf8"));
+  await writeFile(join(folder, file), JSON.stringify({ ...json, ...changes }));
+  return folder;
+}
+
 test("the whole system: latents at every step, the conditioning, the picture and its likeness", async () => {
   const { source, errors, result } = await run("usual", usual);
   for (const [step, value] of errors.entries()) expect(value, `latents after step ${step + 1}`).toBeLessThan(tolerance);
@@ -115,10 +124,7 @@ describe("what a negative prompt that is not given stands for", () => {
   let folder: string;
   let zeros: Pipeline;
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "tfjs-diffusion-"));
-    await cp("weights/tiny", folder, { recursive: true });
-    const index = JSON.parse(await readFile(join(folder, "model_index.json"), "utf8"));
-    await writeFile(join(folder, "model_index.json"), JSON.stringify({ ...index, force_zeros_for_empty_prompt: true }));
+    folder = await tinyModelWith("model_index.json", { force_zeros_for_empty_prompt: true });
     zeros = await openPipeline(folder);
   });
   afterAll(async () => {
@@ -148,6 +154,27 @@ test.each([
   const { worst, source: opened } = await run(name, { ...usual, ...options, latents, mask });
   await opened.close();
   expect(worst).toBeLessThan(tolerance);
+});
+
+test("from a picture, through an encoder that is not blank", async () => {
+  const folder = await tinyModelWith("generation_config.json", { vae_encoder: "trained" });
+  const trained = await openPipeline(folder);
+  const source = await openExpected("pipeline/picture_to_image.safetensors");
+  const image = { width: 128, height: 96, data: await source.read("picture") };
+  await source.close();
+  const options = { ...usual, numImages: 2, seed: 5, image, strength: 0.5, steps: 4 };
+  const { worst, source: opened } = await run("picture_to_image", options, trained);
+  await opened.close();
+  expect(worst).toBeLessThan(tolerance);
+  await trained.dispose();
+  await rm(folder, { recursive: true });
+});
+
+test("a blank encoder takes no picture in", async () => {
+  const image = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) };
+  await expect(pipeline.run({ ...usual, width: 64, height: 64, image })).rejects.toThrow(
+    /published with a blank encoder/,
+  );
 });
 
 test("the reference cases are different ways, so that none passes for another", async () => {

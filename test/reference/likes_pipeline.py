@@ -48,9 +48,17 @@ class LikesPipeline(DiffusionPipeline):
             return latents * std / config.scaling_factor + mean
         return latents / config.scaling_factor
 
+    def normalize(self, latents):
+        config = self.vae.config
+        if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):
+            shape = (1, config.latent_channels, 1, 1)
+            mean, std = torch.tensor(config.latents_mean).view(shape), torch.tensor(config.latents_std).view(shape)
+            return (latents - mean) * config.scaling_factor / std
+        return latents * config.scaling_factor
+
     @torch.no_grad()
     def __call__(self, prompt, negative_prompt=None, seeds=(0,), height=None, width=None, num_inference_steps=40, guidance_scale=5.0, guidance_rescale=0.7,
-                 eta=0.0, text_mask="none", text_hidden_state="last", init_latents=None, strength=1.0, mask=None):
+                 eta=0.0, text_mask="none", text_hidden_state="last", init_latents=None, image=None, strength=1.0, mask=None):
         """Returns a dict of everything on the way. `init_latents` with `strength` is SDXL's image-to-image, with `mask` its inpainting, both after the VAE encoder."""
         batch = len(prompt)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -63,6 +71,9 @@ class LikesPipeline(DiffusionPipeline):
         self.scheduler.set_timesteps(num_inference_steps)
         timesteps = self.scheduler.timesteps
         shape = (batch, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
+        if image is not None:  # PIL; SDXL's image-to-image draws from the encoder's distribution before it draws the noise
+            pixels = self.image_processor.preprocess(image)
+            init_latents = torch.cat([self.normalize(self.vae.encode(pixels).latent_dist.sample(generator)) for generator in generators])
         noise = randn_tensor(shape, generator=generators, dtype=torch.float32)
         if init_latents is None:
             latents = noise * self.scheduler.init_noise_sigma

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from PIL import Image
 from transformers import SiglipTextModel, SiglipTokenizer, SwinForImageClassification, ViTImageProcessor
 
 from common import randn, save_json, save_tensors
@@ -30,6 +31,7 @@ cases = {
     "penultimate": {"text_hidden_state": "penultimate", "num_inference_steps": 2},
     "penultimate_padding": {"text_mask": "padding", "text_hidden_state": "penultimate", "num_inference_steps": 2},
     "image_to_image": {"init_latents": (1, 8, 12, 16), "strength": 0.6, "num_inference_steps": 5},
+    "picture_to_image": {"image": True, "prompt": [prompt, prompt], "seeds": [5, 6], "strength": 0.5, "num_inference_steps": 4},
     "inpaint": {"init_latents": (1, 8, 12, 16), "mask": True, "strength": 1.0, "num_inference_steps": 3},
     "inpaint_some": {"init_latents": (1, 8, 12, 16), "mask": True, "strength": 0.7, "num_inference_steps": 4},
 }
@@ -61,6 +63,10 @@ def make(out: Path) -> None:
         inputs = {}
         if "init_latents" in arguments:
             inputs["init_latents"] = arguments["init_latents"] = randn(*arguments["init_latents"], seed=3)
+        if "image" in arguments:
+            pixels = torch.randint(0, 256, (arguments["height"], arguments["width"], 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
+            inputs["picture"] = pixels
+            arguments["image"] = Image.fromarray(pixels.numpy())
         if "mask" in arguments:
             # In pixels, as a caller has it; diffusers brings it to the latents' size.
             mask = torch.zeros(1, 1, arguments["height"], arguments["width"])

@@ -1,0 +1,43 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Picture } from "../image/index.ts";
+import { runStages } from "../layers/stages.ts";
+import { type Autoencoder, normalizeLatents, samplePosterior } from "../models/autoencoder.ts";
+import type { AutoencoderConfig } from "../models/autoencoder-config.ts";
+import type { Request } from "./request.ts";
+import { type TensorData, takeData, toTensor } from "./tensor-data.ts";
+
+/** What the autoencoder makes of a picture: a distribution of latents, each [1, C, h, w]. */
+export interface PosteriorData {
+  mean: TensorData;
+  logvar: TensorData;
+}
+
+/** A picture, brought to −1…1, as the distribution of its latents. */
+export async function encodePicture(
+  { width, height, data }: Picture,
+  autoencoder: Autoencoder,
+  { signal }: Request,
+): Promise<PosteriorData> {
+  const pixels = Float32Array.from(data, (value) => 2 * Math.fround(value / 255) - 1);
+  const x = tf.tensor4d(pixels, [1, height, width, 3]);
+  try {
+    const { mean, logvar } = await runStages(autoencoder.encode(x), { signal });
+    return { mean: await takeData(mean), logvar: await takeData(logvar) };
+  } finally {
+    x.dispose();
+  }
+}
+
+/** Latents drawn from the distribution, scaled as the UNet takes them, [1, C, h, w]. */
+export function drawLatents(
+  { mean, logvar }: PosteriorData,
+  noise: TensorData,
+  config: AutoencoderConfig,
+): Promise<TensorData> {
+  return takeData(
+    tf.tidy(() => {
+      const posterior = { mean: toTensor<tf.Tensor4D>(mean), logvar: toTensor<tf.Tensor4D>(logvar) };
+      return normalizeLatents(samplePosterior(posterior, toTensor(noise)), config);
+    }),
+  );
+}
