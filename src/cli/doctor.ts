@@ -27,7 +27,8 @@ export function addDoctor(program: Command): void {
       `
 A backend is what does the computing: "wasm" works everywhere, on one core; "tensorflow" is the fast one where its
 native library can be installed; "cpu" is plain JavaScript, for checking. The self-test multiplies and convolves small
-matrices, compares the results with numbers worked out by hand, and measures GFLOP/s: thousand million operations a second.
+matrices, compares the results with numbers worked out without a backend, and measures GFLOP/s: thousand million
+operations a second.
 
 Examples:
   tfjs-diffusion doctor

@@ -1,6 +1,6 @@
-/** 1289798152 → "1,289,798,152" */
+/** 1289823752 → "1,289,823,752" */
 export function grouped(count: number): string {
-  return count.toLocaleString("en-US");
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ","); // toLocaleString would take longer to load than all else
 }
 
 const scales = [
@@ -10,7 +10,7 @@ const scales = [
   [1e3, "k"],
 ] as const;
 
-/** 1289798152 → "1.29 G": three digits, and the letter of the scale. */
+/** 1289823752 → "1.29 G": three digits, and the letter of the scale. */
 export function scaled(count: number): string {
   const [scale, letter] = scales.find(([limit]) => Math.abs(count) >= 0.9995 * limit) ?? [1, ""];
   const value = count / scale;
@@ -18,7 +18,7 @@ export function scaled(count: number): string {
   return `${value.toFixed(digits)}${letter && ` ${letter}`}`;
 }
 
-/** 1289798152 → "1.29 GB" */
+/** 1289823752 → "1.29 GB" */
 export function bytes(count: number): string {
   const text = scaled(count);
   return /[a-zA-Z]$/.test(text) ? `${text}B` : `${text} B`;

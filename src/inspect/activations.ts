@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
-import { GroupNorm, type Layer, layers, type Named, observe, runStages, type Stages } from "../layers/index.ts";
+import { GroupNorm, type Layer, LayerNorm, Linear, layers, observe, runStages, type Stages } from "../layers/index.ts";
 import { type TensorData, toTensor } from "../pipelines/tensor-data.ts";
 import { TorchCpuGenerator } from "../random/index.ts";
 import { fromFloat32, type LazyTensor, toFloat32, type WeightSource, writeSafetensors } from "../weights/index.ts";
@@ -119,10 +119,12 @@ export async function recordActivations(
   values: Arguments,
   { wanted = () => true, ...options }: RunOptions & { wanted?: (path: string) => boolean } = {},
 ): Promise<Map<string, TensorData>> {
+  const byPath = new Map(layers(model.model));
   const outputs = new Map<string, TensorData>();
   const reads: Promise<unknown>[] = [];
   const receive = (path: string, output: tf.Tensor): void => {
-    const stored = output.rank === 4 ? tf.keep(tf.transpose(output, [0, 3, 1, 2])) : output;
+    const isTurned = output.rank === 4 && hasChannelsSecond(byPath.get(path)!, 4);
+    const stored = isTurned ? tf.keep(tf.transpose(output, [0, 3, 1, 2])) : output;
     outputs.set(path, { shape: stored.shape, data: new Float32Array() }); // its place, for the order
     const read = stored
       .data()
@@ -189,9 +191,7 @@ export async function compareActivations(
       .filter((name) => name === rootName || name.startsWith(outputPrefix))
       .map((name) => [name === rootName ? "" : name.slice(outputPrefix.length), name]),
   );
-  // PyTorch has the channels of a group norm second even where they are of tokens.
-  const isGroupNorm = ([, layer]: Named<Layer>) => layer instanceof GroupNorm;
-  const groupNorms = new Set([...layers(model.model)].filter(isGroupNorm).map(([path]) => path));
+  const byPath = new Map(layers(model.model));
   const values = await readArguments(recording);
   const found = new Map<string, LayerError>();
   const reads: Promise<unknown>[] = [];
@@ -205,8 +205,8 @@ export async function compareActivations(
           `${recording.path} has ${paths.get(path)} of shape [${recorded.shape}], but the layer returns [${output.shape}].`,
         );
       }
-      const hasChannelsSecond = recorded.shape.length === 4 || groupNorms.has(path);
-      const expected = hasChannelsSecond ? channelsLast(recorded) : recorded.data;
+      const isTurned = hasChannelsSecond(byPath.get(path)!, recorded.shape.length);
+      const expected = isTurned ? channelsLast(recorded) : recorded.data;
       found.set(path, { path, ...distance(actual, expected) });
     };
     reads.push(measure().finally(() => output.dispose()));
@@ -214,6 +214,12 @@ export async function compareActivations(
   await run(model, values, receive, (path) => paths.has(path), options);
   await Promise.all(reads);
   return { layers: [...found.values()], unmatched: [...paths.keys()].filter((path) => !found.has(path)) };
+}
+
+/** Whether PyTorch has the channels of a layer's output at the second place, and not at the last as we. */
+function hasChannelsSecond(layer: Layer, rank: number): boolean {
+  if (layer instanceof Linear || layer instanceof LayerNorm) return false;
+  return rank === 4 || (rank > 2 && layer instanceof GroupNorm);
 }
 
 /** [B, C, ...] as the numbers of [B, ..., C]. */

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { onShapes, type ShapeRun } from "../backends/shapes.ts";
-import { countParameters, type Layer, Parameter, parts, watch, withLentWeights } from "../layers/index.ts";
+import { type Layer, Parameter, parts, watch, withLentWeights } from "../layers/index.ts";
 
 /** A layer and what is known of it without its weights. */
 export interface Description {
@@ -59,14 +59,17 @@ function describeLayer(
 ): Description {
   const children: Description[] = [];
   const weights: Description["weights"] = {};
+  let own = 0;
   for (const [part, node] of parts(layer)) {
-    if (node instanceof Parameter) weights[part] = node.shape;
-    else children.push(describeLayer(node, part, path ? `${path}.${part}` : part, seen));
+    if (node instanceof Parameter) {
+      weights[part] = node.shape;
+      own += node.size;
+    } else children.push(describeLayer(node, part, path ? `${path}.${part}` : part, seen));
   }
   return {
     name,
     type: layer.constructor.name,
-    parameters: countParameters(layer),
+    parameters: children.reduce((sum, child) => sum + child.parameters, own),
     outputShape: seen.get(path)?.outputShape ?? null,
     flops: seen.get(path)?.flops ?? children.reduce((sum, child) => sum + child.flops, 0),
     weights,

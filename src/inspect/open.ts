@@ -29,10 +29,12 @@ async function systemIn(path: string): Promise<System> {
   const folders: Record<string, string> = {};
   let sampleSize: unknown;
   for (const component of folder.components) {
+    folder.require(component.className); // throws where its folder is missing
     const where = join(component.folder, "config.json");
-    if (!(await isFile(where))) continue; // a tokenizer, a scheduler
+    const isOurs = isModelClass(component.className, undefined);
+    if (!isOurs && !(await isFile(where))) continue; // a tokenizer, a scheduler
     const json = await readJsonFile(where);
-    if (!isModelClass(component.className, json)) continue;
+    if (!isOurs && !isModelClass(component.className, json)) continue;
     const model = modelFrom(component.className, json, where);
     models[component.name] = model;
     folders[component.name] = component.folder;
