@@ -14,6 +14,13 @@ if (!source || !dest || more.length > 0 || !choices.includes(values.dtype)) {
   process.exit(2);
 }
 
+let shown = "";
+/** One line that is written over; only when it says something new. */
+function show(line: string): void {
+  if (line !== shown) process.stderr.write(`\r${line}\x1b[K`);
+  shown = line;
+}
+
 const control = new AbortController();
 process.once("SIGINT", () => control.abort(new Error("Stopped. The same command goes on from here.")));
 try {
@@ -21,7 +28,7 @@ try {
     dtype: values.dtype as StorageChoice,
     signal: control.signal,
     onProgress: ({ done, total, secondsLeft = 0, file }) =>
-      process.stderr.write(`\r${Math.floor((100 * done) / total)} %, ${Math.ceil(secondsLeft)} s left, ${file}\x1b[K`),
+      show(`${Math.floor((100 * done) / total)} %, ${Math.ceil(secondsLeft)} s left, ${file}`),
   });
   process.stderr.write("\n");
   for (const { path, bytes, sha256 } of report.files) console.log(`${sha256}  ${path}  ${bytes}`);

@@ -10,6 +10,7 @@ from common import randn, randomize, save_tensors
 
 
 def make(out: Path) -> None:
+    torch.manual_seed(0)  # models are born with random weights
     kinds(out)
     casts(out)
     shards(out)
@@ -31,7 +32,7 @@ def kinds(out: Path) -> None:
         "scalar": torch.tensor(1.5),
         "none": torch.zeros(0, 4),
     }
-    save_tensors(out / "kinds.safetensors", numbers, {"format": "pt", "text": "日本語"})
+    save_tensors(out / "kinds.safetensors", numbers, {"text": "日本語"})
     save_tensors(out / "kinds_float32.safetensors", {name: value.float() for name, value in numbers.items()})
 
 
@@ -93,12 +94,15 @@ def swin(out: Path) -> None:
     theirs.load_state_dict({**state, **buffers}, strict=True)
 
     picture = randn(1, 3, 32, 32, seed=7)
-    assert torch.allclose(ours(picture), theirs(picture).logits, atol=1e-5)
+    logits = theirs(picture).logits
+    assert torch.allclose(ours(picture), logits, atol=1e-5)
     for name, value in buffers.items():
         old = name.removeprefix("swin.encoder.").replace("attention.self", "attn")
         old_timm[old] = value
     old_timm["layers.0.blocks.1.attn_mask"] = torch.full((16, 16, 16), -100.0)[:1]
     save_tensors(out / "timm.safetensors", ours.state_dict())
+    save_tensors(out / "run.safetensors", {"picture": picture, "logits": logits})
+    config.save_pretrained(out)
     save_tensors(out / "old_timm.safetensors", old_timm)
     save_tensors(out / "transformers.safetensors", theirs.state_dict(), {"format": "pt"})
 

@@ -268,7 +268,7 @@ describe("well-formed files", () => {
 
   test("what Python wrote is read: kinds, shapes, metadata, ranges", async () => {
     const source = await openExpected("weights/kinds.safetensors");
-    expect(source.metadata).toEqual({ format: "pt", text: "日本語" });
+    expect(source.metadata).toEqual({ text: "日本語" });
     expect(source.entries.get("scalar")).toMatchObject({ dtype: "F32", shape: [] });
     expect(source.entries.get("none")).toMatchObject({ dtype: "F32", shape: [0, 4] });
     expect([...(await source.read("u8"))]).toEqual([0, 1, 255]);
