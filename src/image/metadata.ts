@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { firstIssue } from "../config.ts";
 import { InputError } from "../errors.ts";
-import { firstIssue } from "./issue.ts";
 import type { PngText, PngTexts } from "./png.ts";
 
 /** What a picture was made from: with the same model it can be made again. Other programs may have left out any of it. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { readConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { firstIssue } from "./issue.ts";
 import type { FloatPicture, Picture } from "./picture.ts";
 import { type ResampleFilter, resampleFilters, resize } from "./resize.ts";
 
@@ -84,9 +84,7 @@ export function imageProcessorConfigFrom(json: unknown, where: string): ImagePro
       `${where} is missing. It says how pictures are prepared for the classifier: copy it from the model's page.`,
     );
   }
-  const result = schema.safeParse(json);
-  if (!result.success) throw new ConfigError(`${where}: ${firstIssue(result.error, json)}`);
-  const config = result.data;
+  const config = readConfig(schema, json, where);
   const filter = resampleFilters[config.resample]!;
   return {
     resize: config.do_resize ? { ...(config.size ?? { height: 224, width: 224 }), filter } : undefined,

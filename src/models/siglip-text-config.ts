@@ -1,7 +1,8 @@
 import * as z from "zod";
+import { only } from "../config.ts";
 import type { TextEncoderSizes } from "../layers/text-encoder.ts";
 import { activationNames } from "../ops/activations.ts";
-import { layerCount, only, parseConfig, size } from "./config.ts";
+import { layerCount, parseConfig, size } from "./config.ts";
 import { fineTuning, headsDivide, textConfigOf } from "./text-config.ts";
 
 export interface SiglipTextConfig extends TextEncoderSizes {

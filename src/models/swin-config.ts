@@ -1,7 +1,8 @@
 import * as z from "zod";
+import { only } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { type ActivationName, activationNames } from "../ops/activations.ts";
-import { layerCount, only, parseConfig, size } from "./config.ts";
+import { layerCount, parseConfig, size } from "./config.ts";
 
 export interface SwinStageConfig {
   /** Blocks. */

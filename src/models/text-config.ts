@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { only } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { only } from "./config.ts";
 
 /** Fields of every transformers configuration that would change the model, and are only supported where they do not. */
 export const fineTuning = {

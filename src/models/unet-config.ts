@@ -1,6 +1,7 @@
 import * as z from "zod";
+import { absent, ignored, only } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { absent, ignored, only, parseConfig, size } from "./config.ts";
+import { parseConfig, size } from "./config.ts";
 
 /** A transformer after each resnet of a block. */
 export interface LevelTransformers {

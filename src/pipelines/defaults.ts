@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseConfig } from "../models/config.ts";
+import { readConfig } from "../config.ts";
 import type { TextMask } from "../models/siglip-text.ts";
 
 export const textMasks = ["none", "padding", "causal"] as const satisfies readonly TextMask[];
@@ -85,7 +85,7 @@ const folderSchema = z.strictObject({
  */
 export function modelDefaults(pipelineClass: readonly string[], json: unknown, where: string): ModelDefaults {
   const ofClass = pipelineClass.map((name) => known[name]).find((defaults) => defaults) ?? {};
-  const folder = parseConfig(folderSchema, json ?? {}, where);
+  const folder = readConfig(folderSchema, json ?? {}, where);
   const ofFolder: { [Key in keyof ModelDefaults]?: ModelDefaults[Key] | undefined } = {
     width: folder.width,
     height: folder.height,

@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { readConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { readConfig } from "./config.ts";
 import { alphasCumprod, betaSchedules, type NoiseSchedule } from "./noise-schedule.ts";
 import { type Spacing, timestepSpacings } from "./timesteps.ts";
 
@@ -41,13 +41,13 @@ const schema = z.strictObject({
 });
 
 /** Settings of other schedulers, which many files carry and diffusers' DDIM passes over too. */
-const ofOthers = [
+const ofOthers: ReadonlySet<string> = new Set([
   ...["algorithm_type", "disable_corrector", "euler_at_final", "final_sigmas_type", "interpolation_type"],
   ...["lambda_min_clipped", "lower_order_final", "original_inference_steps", "predict_x0", "rho", "sigma_data"],
   ...["sigma_max", "sigma_min", "sigma_schedule", "skip_prk_steps", "snr_shift_scale", "solver_order", "solver_p"],
   ...["solver_type", "timestep_scaling", "timestep_type", "use_beta_sigmas", "use_exponential_sigmas"],
   ...["use_karras_sigmas", "use_lu_lambdas", "variance_type"],
-];
+]);
 
 /**
  * Reads a parsed `scheduler_config.json`, of DDIM or of another scheduler that DDIM replaces.
@@ -55,7 +55,7 @@ const ofOthers = [
  * @throws ConfigError that names the file and the first field that is unknown or not supported
  */
 export function ddimConfigFrom(json: unknown, where: string): DdimConfig {
-  const fields = readConfig(schema, ofOthers, json, where);
+  const fields = readConfig(schema, json, where, { passOver: ofOthers });
   const config: DdimConfig = {
     trainTimesteps: fields.num_train_timesteps,
     betaStart: fields.beta_start,

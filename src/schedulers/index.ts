@@ -1,5 +1,5 @@
+import { fieldsOf } from "../config.ts";
 import { ConfigError, InputError } from "../errors.ts";
-import { fieldsOf } from "./config.ts";
 import { DdimScheduler } from "./ddim.ts";
 import { ddimConfigFrom } from "./ddim-config.ts";
 import type { Scheduler } from "./scheduler.ts";

@@ -49,7 +49,7 @@ test("what a file leaves out is as ViTImageProcessor has it", () => {
 
 test.each<[string, unknown, string]>([
   ["an absent file", undefined, "p.json is missing."],
-  ["no object", [], "p.json: it must hold a JSON object"],
+  ["no object", [], "p.json must hold a JSON object"],
   ["a centre crop", { do_center_crop: true }, 'the field "do_center_crop" is true, which is not supported'],
   ["a shortest edge", { size: { shortest_edge: 224 } }, 'the field "size" is {"shortest_edge":224}'],
   [

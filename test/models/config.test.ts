@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
+import { absent, only } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
-import { absent, only, parseConfig, size } from "../../src/models/config.ts";
+import { parseConfig, size } from "../../src/models/config.ts";
 
 const schema = z.object({
   channels: size,
