@@ -25,10 +25,8 @@ export class AddedTokens {
   ) {
     this.tokenOfId = new Map(added);
     for (const [id, token] of added) this.idOfContent.set(token.content, id);
-    const contents = specials.map(contentOf);
-    const distinct = specials.filter((_, i) => contents.indexOf(contents[i]!) === i);
-    this.specials = new Set(contents);
-    this.add(distinct, pieces);
+    this.specials = new Set(specials.map(contentOf));
+    this.add(specials, pieces);
 
     const tokens = [...this.tokenOfId.values()];
     const longestFirst = [...new Set(tokens.map(({ content }) => content))].sort((a, b) => b.length - a.length);
@@ -44,7 +42,10 @@ export class AddedTokens {
       vocabulary.set(this.tokenOfId.get(id)!.content, id);
     const next = vocabulary.size;
     let count = 0;
+    const seen = new Set<string>(); // of two with the same content, the first counts
     for (const special of specials) {
+      if (seen.has(contentOf(special))) continue;
+      seen.add(contentOf(special));
       if (typeof special === "string" && this.idOfContent.has(special)) continue;
       const token = typeof special === "string" ? plainToken(special) : { ...special, special: true };
       const id = vocabulary.get(token.content) ?? next + count++;
@@ -59,7 +60,7 @@ export class AddedTokens {
   }
 
   get highestId(): number {
-    return Math.max(-1, ...this.idOfContent.values());
+    return [...this.idOfContent.values()].reduce((highest, id) => Math.max(highest, id), -1);
   }
 
   /** The text cut at the added tokens, without the white space that they take, and each rest cut by `tokenize`. */

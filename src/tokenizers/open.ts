@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, InputError, WeightsError } from "../errors.ts";
 import { SentencePiece } from "./sentencepiece.ts";
@@ -97,12 +97,12 @@ async function readModel(folder: string): Promise<{ bytes: Uint8Array; path: str
 
 async function readIfThere(path: string, most: number): Promise<Uint8Array | undefined> {
   try {
-    await using file = await open(path);
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new InputError(`${path} is not a file.`);
-    if (stat.size > most)
-      throw new InputError(`${path} has ${stat.size} bytes, more than a tokenizer's file can have (${most}).`);
-    return await file.readFile();
+    const info = await stat(path);
+    if (!info.isFile()) throw new InputError(`${path} is not a file.`);
+    if (info.size > most) {
+      throw new InputError(`${path} has ${info.size} bytes, more than a tokenizer's file can have (${most}).`);
+    }
+    return await readFile(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT") return undefined;

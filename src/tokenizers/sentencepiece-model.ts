@@ -2,15 +2,18 @@ import { WeightsError } from "../errors.ts";
 
 /** What a SentencePiece model file says, as far as it is needed beside the library that runs it. */
 export interface SentencePieceModel {
+  /** The model as the library gets it: without the self-tests that it may hold, which print. */
+  serialized: Uint8Array;
   /** Every piece's id by its text. */
   ids: ReadonlyMap<string, number>;
   /** The pieces, by id. */
   pieces: readonly string[];
   unknownId: number;
   /** The pieces `<0x00>` to `<0xFF>` that stand for single bytes, to the byte. */
-  bytes: ReadonlyMap<string, number>;
+  byteValues: ReadonlyMap<string, number>;
 }
 
+const selfTests = 4;
 const pieceTypes = { unknown: 2, byte: 6, last: 6 };
 // Far above what is in use (256,000 pieces; names of a few dozen bytes), and low enough that a search stays short.
 const mostPieces = 1_000_000;
@@ -22,22 +25,24 @@ const longestReplacement = 1024;
  * print about, or take endless memory for. `where` is the file's path.
  */
 export function parseSentencePieceModel(bytes: Uint8Array, where: string): SentencePieceModel {
-  const damaged = (what: string) =>
-    new WeightsError(
-      `${where} is not a usable SentencePiece model: ${what}. Copy the file again from where it came from.`,
-    );
+  const damaged = (what: string) => damagedModel(where, what);
   const pieces: string[] = [];
   const ids = new Map<string, number>();
-  const byteOf = new Map<string, number>();
+  const byteValues = new Map<string, number>();
   const unknown: number[] = [];
-
+  const kept = new Uint8Array(bytes.length);
+  let size = 0;
   for (const field of fields(bytes, damaged)) {
+    if (field.number !== selfTests) {
+      kept.set(field.whole, size);
+      size += field.whole.length;
+    }
     if (field.number === 1) addPiece(asMessage(field));
     if (field.number === 3) checkNormalizer(asMessage(field));
   }
   if (pieces.length === 0) throw damaged("it has no pieces");
   if (unknown.length !== 1) throw damaged(`it has ${unknown.length} unknown pieces instead of one`);
-  return { pieces, ids, unknownId: unknown[0]!, bytes: byteOf };
+  return { pieces, ids, unknownId: unknown[0]!, byteValues, serialized: kept.subarray(0, size) };
 
   function asMessage(field: Field): Uint8Array {
     if (!field.bytes) throw damaged(`field ${field.number} has the wrong type`);
@@ -61,7 +66,7 @@ export function parseSentencePieceModel(bytes: Uint8Array, where: string): Sente
     pieces.push(text);
     ids.set(text, id);
     if (type === pieceTypes.unknown) unknown.push(id);
-    if (type === pieceTypes.byte) byteOf.set(text, byteValue(text));
+    if (type === pieceTypes.byte) byteValues.set(text, byteValue(text));
   }
 
   function byteValue(text: string): number {
@@ -113,8 +118,15 @@ export function parseSentencePieceModel(bytes: Uint8Array, where: string): Sente
   }
 }
 
+export function damagedModel(where: string, what: string, cause?: unknown): WeightsError {
+  const message = `${where} is not a usable SentencePiece model: ${what}. Copy the file again from where it came from.`;
+  return new WeightsError(message, { cause });
+}
+
 interface Field {
   number: number;
+  /** With its number and type. */
+  whole: Uint8Array;
   /** Of a varint, 0 where it does not fit 53 bits. */
   integer?: number;
   float?: number;
@@ -124,19 +136,22 @@ interface Field {
 
 /** The fields of one protobuf message, none of them reaching past its end. Takes no memory: `bytes` are views. */
 function* fields(message: Uint8Array, damaged: (what: string) => Error): Generator<Field> {
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   let at = 0;
   while (at < message.length) {
+    const start = at;
     const tag = varint();
     const number = Math.floor(tag / 8);
     if (number < 1 || number >= 2 ** 29) throw damaged("it holds a field without a number");
-    const type = tag % 8;
-    if (type === 0) yield { number, integer: varint() };
-    else if (type === 1) take(8);
-    else if (type === 2) yield { number, bytes: take(varint()) };
-    else if (type === 5)
-      yield { number, float: view.getFloat32((take(4).byteOffset - message.byteOffset) as number, true) };
-    else throw damaged("it is no protobuf message");
+    const value = readValue(tag % 8);
+    yield { number, whole: message.subarray(start, at), ...value };
+  }
+
+  function readValue(type: number): Pick<Field, "integer" | "float" | "bytes"> {
+    if (type === 0) return { integer: varint() };
+    if (type === 2) return { bytes: take(varint()) };
+    if (type !== 1 && type !== 5) throw damaged("it is no protobuf message");
+    const bytes = take(type === 1 ? 8 : 4);
+    return type === 1 ? {} : { float: new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true) };
   }
 
   function take(length: number): Uint8Array {

@@ -1,6 +1,6 @@
 import { devNull } from "node:os";
-import { InputError, WeightsError } from "../errors.ts";
-import { parseSentencePieceModel, type SentencePieceModel } from "./sentencepiece-model.ts";
+import { InputError } from "../errors.ts";
+import { damagedModel, parseSentencePieceModel, type SentencePieceModel } from "./sentencepiece-model.ts";
 
 type Processor = import("sentencepiece-js").SentencePieceProcessor;
 
@@ -27,8 +27,12 @@ export class SentencePiece {
     const processor = new SentencePieceProcessor();
     // The package reads a path. What was checked has to be what is run, so it is started with nothing and given the bytes.
     await withoutItsHandlers(() => processor.load(devNull));
-    const status = loadBytes(processor, options.dummyPrefix === false ? withoutDummyPrefix(bytes) : bytes, where);
-    if (status !== "OK") throw new WeightsError(`${where} is not a usable SentencePiece model: ${status}.`);
+    const status = loadBytes(
+      processor,
+      options.dummyPrefix === false ? withoutDummyPrefix(model.serialized) : model.serialized,
+      where,
+    );
+    if (status !== "OK") throw damagedModel(where, status);
     return new SentencePiece(model, processor, where);
   }
 
@@ -47,7 +51,7 @@ export class SentencePiece {
     const out: number[] = [];
     const encoder = new TextEncoder();
     for (const piece of pieces) {
-      const byte = this.model.bytes.get(piece);
+      const byte = this.model.byteValues.get(piece);
       if (byte !== undefined) out.push(byte);
       else for (const b of encoder.encode(piece.replaceAll("▁", " "))) out.push(b);
     }
@@ -73,12 +77,12 @@ function loadBytes({ sentencepiece, processor }: Processor, bytes: Uint8Array, w
     const text = new sentencepiece.StringView(path);
     const view = text.getView();
     const status = processor.Load(view);
-    const message = status.ToString();
+    const message = status.ToString().trim();
     for (const handle of [status, view, text]) handle.delete();
     sentencepiece.FS.unlink(path);
     return message;
   } catch (cause) {
-    throw new WeightsError(`${where} is not a usable SentencePiece model.`, { cause });
+    throw damagedModel(where, "it fails to load", cause);
   }
 }
 

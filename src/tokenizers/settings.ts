@@ -52,8 +52,11 @@ export interface TokenizerFiles {
   "tokenizer.json": unknown;
 }
 
+// More than any tokenizer has, and few enough to look for all of them at every place of a text.
+const mostTokens = 10_000;
+const tokenText = z.string().min(1).max(256);
 const tokenFlags = {
-  content: z.string().min(1),
+  content: tokenText,
   single_word: z.boolean().default(false),
   lstrip: z.boolean().default(false),
   rstrip: z.boolean().default(false),
@@ -63,20 +66,19 @@ const tokenFlags = {
 const addedToken = z
   .strictObject({ ...tokenFlags, __type: z.literal("AddedToken").optional() })
   .transform(toAddedToken);
-const specialToken = z.union([z.string().min(1), addedToken]);
-const id = z
-  .number()
-  .int()
-  .min(0)
-  .max(2 ** 31 - 1);
+const specialToken = z.union([tokenText, addedToken]);
+const largestId = 2 ** 31 - 1;
+const id = z.number().int().min(0).max(largestId);
 
 const specialTokens = {
   ...(Object.fromEntries(specialNames.map((name) => [name, specialToken.nullish()])) as Record<
     SpecialName,
     z.ZodOptional<z.ZodNullable<typeof specialToken>>
   >),
-  additional_special_tokens: z.array(specialToken).nullish(),
+  additional_special_tokens: z.array(specialToken).max(mostTokens).nullish(),
 };
+
+const tokensFile = z.strictObject(specialTokens);
 
 /** Fields that say nothing about which ids a text has: where files once were, how ids are turned back to text, who made it. */
 // biome-ignore format: a list of words
@@ -95,7 +97,7 @@ const relevant = z.strictObject({
   legacy: z.boolean().nullish(),
   add_prefix_space: z.boolean().nullish(),
   from_slow: z.boolean().optional(),
-  extra_ids: z.number().int().min(0).max(100_000).optional(),
+  extra_ids: z.number().int().min(0).max(mostTokens).optional(),
   added_tokens_decoder: z.record(z.string().regex(/^\d{1,10}$/), addedToken).optional(),
   // Sampling would give other ids every time.
   sp_model_kwargs: z.strictObject({ enable_sampling: z.literal(false).optional() }).nullish(),
@@ -112,7 +114,7 @@ const config = z
   )
   .pipe(relevant);
 
-const addedTokensFile = z.record(z.string().min(1), id);
+const addedTokensFile = z.record(tokenText, id);
 const tokenizerFile = z.looseObject({
   added_tokens: z.array(z.strictObject({ ...tokenFlags, id })),
 });
@@ -130,73 +132,100 @@ function toAddedToken(token: z.infer<z.ZodObject<typeof tokenFlags>>): AddedToke
 
 /**
  * The settings in a tokenizer's files, put together as transformers 4.44.2 does (`_from_pretrained` of
- * tokenization_utils_base.py). Where `tokenizer_config.json` has an `added_tokens_decoder`, it alone counts.
+ * tokenization_utils_base.py).
  * @throws ConfigError that names the file and the field, for what is wrong and what is not supported.
  */
 export function readSettings(files: TokenizerFiles, folder: string): TokenizerSettings {
-  const parse = <T>(schema: z.ZodType<T>, name: keyof TokenizerFiles) =>
-    parseFile(schema, files[name], `${folder}/${name}`);
-  const main = parse(config, "tokenizer_config.json") ?? {};
-  const special: TokenizerSettings["special"] = Object.fromEntries(
-    specialNames.filter((name) => main[name] !== undefined).map((name) => [name, main[name]]),
-  );
-  let additional = main.additional_special_tokens ?? undefined;
-  const added = new Map<number, AddedToken>();
-  const detailed = new Map<string, AddedToken>(); // the tokens whose details stand for those of special tokens too
-
-  if (main.added_tokens_decoder) {
-    for (const [key, token] of Object.entries(main.added_tokens_decoder)) {
-      added.set(checkedId(key), token);
-      detailed.set(token.content, token);
-    }
-  } else {
-    const map = parse(z.strictObject(specialTokens), "special_tokens_map.json") ?? {};
-    for (const name of specialNames) if (map[name] !== undefined) special[name] = asSpecial(map[name]);
-    if (map.additional_special_tokens) {
-      additional = [...(additional ?? []), ...map.additional_special_tokens.map((token) => asSpecial(token)!)];
-    }
-    const specials = new Set(
-      [...Object.values(special), ...(additional ?? [])].map((token) => token && contentOf(token)),
+  const where = `${folder}/tokenizer_config.json`;
+  const main = parse(config, files["tokenizer_config.json"], where) ?? {};
+  const tokens = main.added_tokens_decoder
+    ? { ...namedTokens(main), ...addedTokensOf(main.added_tokens_decoder, where) }
+    : tokensOfOldFiles(namedTokens(main), files, folder);
+  if (tokens.added.size > mostTokens) {
+    throw new ConfigError(
+      `${folder} adds ${tokens.added.size} tokens to its vocabulary; at most ${mostTokens} are supported.`,
     );
-    for (const [content, key] of Object.entries(parse(addedTokensFile, "added_tokens.json") ?? {})) {
-      const isSpecial = specials.has(content);
-      added.set(key, { ...plainToken(content), normalized: !isSpecial, special: isSpecial });
-    }
-    for (const token of parse(tokenizerFile, "tokenizer.json")?.added_tokens ?? []) {
-      added.set(token.id, toAddedToken(token));
-      detailed.set(token.content, toAddedToken(token));
-    }
   }
-  for (const name of specialNames) {
-    const token = special[name];
-    if (token) special[name] = detailed.get(contentOf(token)) ?? token;
-  }
-
   return {
     className: main.tokenizer_class ?? undefined,
-    maxLength: main.model_max_length ?? (main.model_max_length === null ? Number.POSITIVE_INFINITY : undefined),
+    maxLength: main.model_max_length === null ? Number.POSITIVE_INFINITY : main.model_max_length,
     doLowerCase: main.do_lower_case,
     legacy: main.legacy ?? undefined,
-    addPrefixSpace: main.add_prefix_space ?? (main.add_prefix_space === null ? false : undefined),
+    addPrefixSpace: main.add_prefix_space === null ? false : main.add_prefix_space,
     keepDummyPrefix: main.from_slow ?? false,
     extraIds: main.extra_ids,
-    special,
-    additional,
-    added,
+    special: withDetails(tokens.special, tokens.detailed),
+    additional: tokens.additional,
+    added: tokens.added,
   };
+}
 
-  function checkedId(key: string): number {
-    if (Number(key) >= 2 ** 31)
-      throw new ConfigError(
-        `${folder}/tokenizer_config.json: added_tokens_decoder has the id ${key}, which is too large.`,
-      );
-    return Number(key);
+interface NamedTokens {
+  special: TokenizerSettings["special"];
+  additional: SpecialToken[] | undefined;
+}
+
+interface AllTokens extends NamedTokens {
+  added: Map<number, AddedToken>;
+  /** Those whose details hold for a special token that has the same text, too. */
+  detailed: Map<string, AddedToken>;
+}
+
+function namedTokens(file: z.infer<typeof tokensFile>): NamedTokens {
+  const given = specialNames.filter((name) => file[name] !== undefined);
+  return {
+    special: Object.fromEntries(given.map((name) => [name, file[name]])),
+    additional: file.additional_special_tokens ?? undefined,
+  };
+}
+
+function addedTokensOf(decoder: Record<string, AddedToken>, where: string): Pick<AllTokens, "added" | "detailed"> {
+  const tooLarge = Object.keys(decoder).find((key) => Number(key) > largestId);
+  if (tooLarge) throw new ConfigError(`${where}: added_tokens_decoder has the id ${tooLarge}, which is too large.`);
+  return {
+    added: new Map(Object.entries(decoder).map(([key, token]) => [Number(key), token])),
+    detailed: new Map(Object.values(decoder).map((token) => [token.content, token])),
+  };
+}
+
+/** Before `added_tokens_decoder`, the tokens stood in three files. Today's files are not read for them where it is there. */
+function tokensOfOldFiles({ special, additional }: NamedTokens, files: TokenizerFiles, folder: string): AllTokens {
+  const read = <T>(schema: z.ZodType<T>, name: keyof TokenizerFiles) => parse(schema, files[name], `${folder}/${name}`);
+  const map = namedTokens(read(tokensFile, "special_tokens_map.json") ?? {});
+  const named: NamedTokens = {
+    special: { ...special },
+    additional: map.additional ? [...(additional ?? []), ...map.additional.map(asSpecial)] : additional,
+  };
+  for (const name of specialNames) {
+    const token = map.special[name];
+    if (token !== undefined) named.special[name] = token === null ? null : asSpecial(token);
   }
+
+  const added = new Map<number, AddedToken>();
+  const detailed = new Map<string, AddedToken>();
+  const specials = new Set(
+    [...Object.values(named.special), ...(named.additional ?? [])].map((token) => token && contentOf(token)),
+  );
+  for (const [content, key] of Object.entries(read(addedTokensFile, "added_tokens.json") ?? {})) {
+    const isSpecial = specials.has(content);
+    added.set(key, { ...plainToken(content), normalized: !isSpecial, special: isSpecial });
+  }
+  for (const token of read(tokenizerFile, "tokenizer.json")?.added_tokens ?? []) {
+    added.set(token.id, toAddedToken(token));
+    detailed.set(token.content, toAddedToken(token));
+  }
+  return { ...named, added, detailed };
+}
+
+function withDetails(special: NamedTokens["special"], detailed: AllTokens["detailed"]): NamedTokens["special"] {
+  return Object.fromEntries(
+    Object.entries(special).map(([name, token]) => [name, token && (detailed.get(contentOf(token)) ?? token)]),
+  );
 }
 
 /** Whatever stands in special_tokens_map.json is special. */
-function asSpecial(token: SpecialToken | null): SpecialToken | null {
-  return token === null || typeof token === "string" ? token : { ...token, special: true };
+function asSpecial(token: SpecialToken): SpecialToken {
+  return typeof token === "string" ? token : { ...token, special: true };
 }
 
 export const contentOf = (token: SpecialToken): string => (typeof token === "string" ? token : token.content);
@@ -206,7 +235,7 @@ export function plainToken(content: string): AddedToken {
   return { content, singleWord: false, lstrip: false, rstrip: false, normalized: false, special: true };
 }
 
-function parseFile<T>(schema: z.ZodType<T>, json: unknown, path: string): T | undefined {
+function parse<T>(schema: z.ZodType<T>, json: unknown, path: string): T | undefined {
   if (json === undefined) return undefined;
   const result = schema.safeParse(json);
   if (result.success) return result.data;

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
@@ -196,6 +196,13 @@ describe("settings", () => {
     expect(await idsOf("猫", folder)).toEqual(await idsOf("猫", siglip));
   });
 
+  test("that add too many tokens are refused", async () => {
+    const entries = Array.from({ length: 10_001 }, (_, i) => [i + 1000, { content: `<${i}>` }]);
+    const error = await refusal(openTokenizer(await configWith({ added_tokens_decoder: Object.fromEntries(entries) })));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.message).toMatch(/adds 10001 tokens to its vocabulary; at most 10000/);
+  });
+
   test("that contradict each other are refused", async () => {
     const error = await refusal(openTokenizer(await configWith({ extra_ids: 3 }, t5)));
     expect(error.message).toMatch(/extra_ids is 3, but additional_special_tokens has 100 of them/);
@@ -225,6 +232,20 @@ describe("the model file", () => {
     expect(error).toBeInstanceOf(WeightsError);
     expect(error.message).toMatch(/has no spiece\.model or tokenizer\.model/);
     expect(await refusal(openTokenizer(join(scratch, "nowhere"), "T5Tokenizer", 8))).toBeInstanceOf(WeightsError);
+  });
+
+  test("has to be a file", async () => {
+    const folder = await folderWith({ "spiece.model": undefined });
+    await mkdir(join(folder, "spiece.model"));
+    expect((await refusal(openTokenizer(folder))).message).toMatch(/spiece\.model is not a file/);
+  });
+
+  test("is used without the self-tests in it, which print where they fail", async () => {
+    const sample = message(1, [...message(1, [0x61]), ...message(2, [0x62])]);
+    const model = Buffer.concat([await readFile(join(siglip, "spiece.model")), Uint8Array.from(message(4, sample))]);
+    const print = vi.spyOn(console, "warn");
+    expect(await idsOf("猫", await folderWith({ "spiece.model": model }))).toEqual(await idsOf("猫", siglip));
+    expect(print).not.toHaveBeenCalled();
   });
 
   test("has a limit to its size", async () => {
