@@ -28,7 +28,7 @@ const backendName = "shapes";
 /**
  * Runs a computation on shapes alone, like PyTorch's device "meta": every tensor in it has a shape and a type, and no data,
  * so the largest model runs in milliseconds and takes no memory. Whatever backend was active is active again afterwards,
- * and since `run` can't wait for anything, nobody else sees this one.
+ * no tensor of this one is left, and since `run` can't wait for anything, nobody else sees it.
  */
 export function onShapes<Out>(run: (shapes: ShapeRun) => Out): Out {
   const engine = tf.engine();
@@ -40,11 +40,15 @@ export function onShapes<Out>(run: (shapes: ShapeRun) => Out): Out {
   }
   try {
     void tf.setBackend(backendName); // done when it returns, for a backend that is made without waiting
-    return run({
-      tensor: (shape, dtype = "float32") => engine.makeTensorFromTensorInfo(backend.info({ shape, dtype })),
-      flops: () => backend.flops,
-      bytes: () => ({ live: backend.live, peak: backend.peak }),
+    let out!: Out;
+    tf.tidy(() => {
+      out = run({
+        tensor: (shape, dtype = "float32") => engine.makeTensorFromTensorInfo(backend.info({ shape, dtype })),
+        flops: () => backend.flops,
+        bytes: () => ({ live: backend.live, peak: backend.peak }),
+      });
     });
+    return out;
   } finally {
     if (previous in engine.registry) void tf.setBackend(previous);
     else if (previous) engine.backendName = previous; // one that is being loaded at this moment
@@ -143,7 +147,8 @@ const compare: Kernel = (inputs, attributes) => ({
 });
 
 function reduce(dtype?: tf.DataType): Kernel {
-  return (inputs, { axis, keepDims }) => {
+  // Only Max has its axes under another name.
+  return (inputs, { reductionIndices, axis = reductionIndices, keepDims }) => {
     const x = first(inputs);
     const axes = tf.util.parseAxisParam(axis ?? x.shape.map((_, i) => i), x.shape);
     const [kept] = tf.backend_util.computeOutAndReduceShapes(x.shape, axes);

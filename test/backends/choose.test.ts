@@ -1,0 +1,123 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, it } from "vitest";
+import { type BackendName, backendNames, memoryLimit, selfTest, useBackend } from "../../src/backends/index.ts";
+import { InputError } from "../../src/errors.ts";
+import { root, temporaryFolder } from "../helpers/cli.ts";
+
+describe("backends", () => {
+  it.each(["wasm", "cpu"] as const)("%s works, from any working directory", async (name) => {
+    const folder = await temporaryFolder();
+    const script = `
+      const { useBackend } = await import(${JSON.stringify(pathToFileURL(join(root, "dist/backends/index.js")).href)});
+      console.log(await useBackend("${name}"));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder });
+    expect([String(stdout), String(stderr)]).toEqual([`${tf.version_core}\n`, ""]);
+  });
+
+  it("that do not exist are refused", async () => {
+    await expect(useBackend("webgl" as BackendName)).rejects.toThrow(InputError);
+    await expect(useBackend("toString" as BackendName)).rejects.toThrow(/no backend "toString". There are wasm, cpu/);
+  });
+
+  it("that are limited say so", () => {
+    expect(memoryLimit("wasm")).toBe(2 ** 32);
+    expect(memoryLimit("cpu")).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it.each(["wasm", "cpu"] as const)("%s passes the self-test", async (name) => {
+    const report = await selfTest(name);
+    expect(report).toMatchObject({ name, works: true, version: tf.version_core });
+    if (report.works) expect(Math.min(report.matMulGflops, report.conv2dGflops)).toBeGreaterThan(0);
+  });
+
+  it("that compute wrongly do not pass it", async () => {
+    await useBackend("cpu");
+    const { kernelFunc } = tf.getKernel("Conv2D", "cpu")!;
+    tf.unregisterKernel("Conv2D", "cpu");
+    tf.registerKernel({
+      kernelName: "Conv2D",
+      backendName: "cpu",
+      kernelFunc: (call) => tf.add(tf.engine().makeTensorFromTensorInfo(kernelFunc(call) as tf.TensorInfo), 1),
+    });
+    try {
+      expect(await selfTest("cpu")).toMatchObject({
+        works: false,
+        reason: expect.stringMatching(/convolution comes out wrong/),
+      });
+    } finally {
+      tf.unregisterKernel("Conv2D", "cpu");
+      tf.registerKernel({ kernelName: "Conv2D", backendName: "cpu", kernelFunc });
+    }
+  });
+});
+
+/** Runs `importTensorflow` in a folder with such packages, and gives what it returns or says. */
+async function importWith(packages: Record<string, string>, { removed = false } = {}): Promise<string> {
+  const folder = await temporaryFolder();
+  for (const [name, code] of Object.entries(packages)) {
+    const path = join(folder, "node_modules", name);
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, "package.json"), JSON.stringify({ name, main: "index.cjs" }));
+    await writeFile(join(path, "index.cjs"), code);
+  }
+  // The module is copied, so that its imports are looked up from the folder.
+  const { readFile } = await import("node:fs/promises");
+  await mkdir(join(folder, "backends"));
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  for (const file of ["errors.js", "backends/tensorflow.js"]) {
+    await writeFile(join(folder, file), await readFile(join(root, "dist", file)));
+  }
+  const script = `
+    import util from "node:util";
+    if (${removed}) for (const name of ["isNullOrUndefined", "isArray"]) delete util[name];
+    const { importTensorflow } = await import("./backends/tensorflow.js");
+    console.log(await importTensorflow().catch((error) => error.name + ": " + error.message));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder });
+  expect(String(stderr)).toBe("");
+  return String(stdout).trim();
+}
+
+describe("the backend tensorflow", () => {
+  const working = 'exports.version = { "tfjs-node": "4.22.0" };';
+  const broken = 'throw new Error("libtensorflow.so.2: cannot open shared object file\\nmore");';
+
+  it("is whichever package is installed", async () => {
+    expect(await importWith({ "@tensorflow/tfjs-node": working })).toBe("4.22.0 (@tensorflow/tfjs-node)");
+    expect(await importWith({ "@tensorflow/tfjs-node": working, "@tensorflow/tfjs-node-gpu": working })).toBe(
+      "4.22.0 (@tensorflow/tfjs-node-gpu)",
+    );
+    expect(await importWith({ "@tensorflow/tfjs-node": working, "@tensorflow/tfjs-node-gpu": broken })).toBe(
+      "4.22.0 (@tensorflow/tfjs-node)",
+    );
+  });
+
+  it("says how to get it where there is none", async () => {
+    expect(await importWith({})).toMatch(
+      /^InputError: .* is not installed: "npm install @tensorflow\/tfjs-node" adds it/,
+    );
+  });
+
+  it("says why it does not load, in one line", async () => {
+    const said = await importWith({ "@tensorflow/tfjs-node": broken });
+    expect(said).toMatch(/^InputError: .*can't be loaded: @tensorflow\/tfjs-node \(libtensorflow.so.2: .* file\)/);
+    expect(said).not.toContain("\n");
+  });
+
+  it("is given the functions that Node 23 removed, and only then", async () => {
+    const asks =
+      'const util = require("util"); exports.version = { "tfjs-node": String(util.isNullOrUndefined(null)) + util.isArray([]) };';
+    expect(await importWith({ "@tensorflow/tfjs-node": asks }, { removed: true })).toMatch(/^truetrue/);
+    const sees =
+      'const { isNullOrUndefined } = require("util"); exports.version = { "tfjs-node": isNullOrUndefined.name };';
+    const own = await importWith({ "@tensorflow/tfjs-node": sees });
+    if ("isNullOrUndefined" in (await import("node:util"))) expect(own).toMatch(/^isNullOrUndefined/);
+  });
+});
+
+it("names each backend once", () => {
+  expect(backendNames).toEqual(["wasm", "cpu", "tensorflow"]);
+});
