@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WeightsError } from "../errors.ts";
 import { reading } from "../files.ts";
-import { openSafetensors } from "./safetensors.ts";
+import { asWeightsError, openSafetensors } from "./safetensors.ts";
 import { openShards } from "./shards.ts";
 import { quoted, type WeightSource } from "./source.ts";
 
@@ -48,11 +48,9 @@ export function isWeightsName(file: string): boolean {
  * @throws WeightsError where there are none, or they cannot be read. It lists what is there.
  */
 export async function openWeights(path: string): Promise<WeightSource> {
-  const found = await reading(path, stat(path)).catch((error: Error) => {
-    throw new WeightsError(error.message);
-  });
+  const found = await asWeightsError(reading(path, stat(path)));
   if (!found.isDirectory()) return openFile(path);
-  const files = await readdir(path);
+  const files = await asWeightsError(reading(path, readdir(path)));
   const weights = findWeights(files);
   if (weights) return openFile(join(path, weights.file));
   throw new WeightsError(`${path} has no weights that can be read: ${whatIsThere(files)}`);

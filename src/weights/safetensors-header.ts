@@ -18,6 +18,10 @@ export interface Header {
 export const lengthBytes = 8;
 export const maxHeaderBytes = 100_000_000;
 
+/** No model comes near these; a header that does would only fill the memory. */
+const maxKeys = 100_000;
+const maxAxes = 64;
+
 /** Reads a file's header, without its length, and checks that its tensors fill the data section exactly. */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, refuse: Refuse): Header {
   const entries = new Map<string, PlacedEntry>();
@@ -107,6 +111,7 @@ class HeaderText {
     do {
       const key = this.string();
       if (seen.has(key)) this.#refuse(`${quoted(key)} stands twice in ${where}.`);
+      if (seen.size === maxKeys) this.#refuse(`${where} has more than ${maxKeys} keys.`);
       seen.add(key);
       this.#take(":");
       yield key;
@@ -118,8 +123,10 @@ class HeaderText {
     const numbers: number[] = [];
     this.#take("[");
     if (this.#takes("]")) return numbers;
-    do numbers.push(this.#integer(where));
-    while (this.#takes(","));
+    do {
+      if (numbers.length === maxAxes) this.#refuse(`${where} has more than ${maxAxes} numbers.`);
+      numbers.push(this.#integer(where));
+    } while (this.#takes(","));
     this.#take("]");
     return numbers;
   }

@@ -109,7 +109,8 @@ function refuseFile(path: string): Refuse {
   };
 }
 
-async function asWeightsError<T>(work: Promise<T>): Promise<T> {
+/** Awaits the work of reading weights; what is wrong with the file at all is wrong with the weights. */
+export async function asWeightsError<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from "node:path";
-import { InputError, WeightsError } from "../errors.ts";
+import { WeightsError } from "../errors.ts";
 import { readJsonFile } from "../files.ts";
-import { openSafetensors } from "./safetensors.ts";
+import { asWeightsError, openSafetensors } from "./safetensors.ts";
 import { quoted, type TensorEntry, type WeightSource } from "./source.ts";
 
 /**
@@ -37,9 +37,7 @@ export async function openShards(indexPath: string): Promise<WeightSource> {
 
 /** Names of tensors and of the files that hold them. */
 export async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
-  const index = await readJsonFile(indexPath).catch((error) => {
-    throw error instanceof InputError ? new WeightsError(error.message) : error;
-  });
+  const index = await asWeightsError(readJsonFile(indexPath));
   const weightMap = isObject(index) ? index.weight_map : undefined;
   if (!isObject(weightMap)) throw new WeightsError(`${indexPath} has no weight_map, which says where each tensor is.`);
   return new Map(

@@ -143,6 +143,13 @@ describe("convertFolder", () => {
     ]);
   });
 
+  test("gives a variant's weights the usual name", async () => {
+    const vae = join(source, "vae/diffusion_pytorch_model");
+    await rename(`${vae}.safetensors`, `${vae}.fp16.safetensors`);
+    await convertFolder(source, dest, { dtype: "keep" });
+    expect(await filesIn(dest)).toEqual(converted);
+  });
+
   test("reports every file's size and sha256 and every tensor's shape and dtypes, and keeps the report", async () => {
     const report = await convertFolder(source, dest, { dtype: "float16" });
     expect(JSON.parse(await readFile(join(dest, "conversion.json"), "utf8"))).toEqual(report);
@@ -360,7 +367,7 @@ describe("convertFolder", () => {
   });
 });
 
-describe("kill -9", () => {
+describe.skipIf(process.platform === "win32")("in a process of its own", () => {
   let compiled: Awaited<ReturnType<typeof compileSources>>;
   beforeAll(async () => {
     compiled = await compileSources();
@@ -368,12 +375,14 @@ describe("kill -9", () => {
   afterAll(() => compiled.remove());
 
   /** Converts in a process of its own, which says how far it is. */
-  function start(): ChildProcess {
+  function start({ shell = "" } = {}): ChildProcess {
     const script = `
       import { convertFolder } from ${JSON.stringify(join(compiled.folder, "weights/convert.js"))};
       const onProgress = ({ done, total }) => process.stdout.write(done / total + "\\n");
-      await convertFolder(${JSON.stringify(source)}, ${JSON.stringify(dest)}, { dtype: "float16", onProgress });`;
-    return spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+      await convertFolder(${JSON.stringify(source)}, ${JSON.stringify(dest)}, { dtype: "float16", onProgress })
+        .catch(({ name, message }) => console.log(name + ": " + message));`;
+    const command = `${shell} exec "$0" --input-type=module -e "$1"`;
+    return spawn("sh", ["-c", command, process.execPath, script], { stdio: ["ignore", "pipe", "inherit"] });
   }
 
   /** Kills the process as soon as it has come so far. Whether it had not yet ended. */
@@ -386,7 +395,20 @@ describe("kill -9", () => {
     return signal === "SIGKILL";
   }
 
-  test("at any time leaves no half-written file, and the next run ends as an undisturbed one", {
+  test("a disk that takes no more leaves no half-written file, and is named", async () => {
+    const child = start({ shell: "ulimit -f 64;" }); // files of at most 32 or 64 kB
+    let said = "";
+    child.stdout!.on("data", (text: Buffer) => (said += text));
+    await new Promise((resolve) => child.on("exit", resolve));
+    expect(said).toMatch(/InputError: .*\.safetensors can't be written: its disk can't hold a file of this size\./);
+    const files = await filesIn(dest);
+    expect(files).toContain("conversion.json");
+    expect(files.filter((file) => file.includes(".partial"))).toEqual([]);
+    await convertFolder(source, dest, { dtype: "float16" });
+    expect(await filesIn(dest)).toEqual(converted);
+  });
+
+  test("kill -9 at any time leaves no half-written file, and the next run ends as an undisturbed one", {
     timeout: 120_000,
   }, async () => {
     const size = 6 * 2 ** 20;

@@ -123,6 +123,14 @@ describe("malformed files", () => {
       file(`{"a":{"dtype":"U8","shape":[${"9".repeat(5000)}],"data_offsets":[0,4]}}`, 4),
       "where a whole number",
     ],
+    "a shape of too many axes": [
+      file(`{"a":{"dtype":"U8","shape":[${Array(65).fill(1)}],"data_offsets":[0,1]}}`, 1),
+      'the shape of tensor "a" has more than 64 numbers.',
+    ],
+    "too many tensors": [
+      file(header(Object.fromEntries(Array.from({ length: 100_001 }, (_, i) => [i, tensor("U8", [0], 0, 0)])))),
+      "its header has more than 100000 keys.",
+    ],
     "a text for a number": [
       file('{"a":{"dtype":"U8","shape":["1"],"data_offsets":[0,1]}}', 1),
       'the shape of tensor "a" has "\\u0022" where',
