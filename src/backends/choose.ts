@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
 import { importTensorflow } from "./tensorflow.ts";
+import { importWasm } from "./wasm.ts";
 
 interface Backend {
   /** What tfjs calls it. */
@@ -15,7 +16,7 @@ interface Backend {
 const backends = {
   wasm: {
     tfjsName: "wasm",
-    load: async () => (await import("@tensorflow/tfjs-backend-wasm")).version_wasm,
+    load: importWasm,
     memoryLimit: 4 * 2 ** 30, // tfjs compiles it for 32-bit addresses
   },
   cpu: { tfjsName: "cpu", load: async () => (await import("@tensorflow/tfjs-backend-cpu")).version_cpu },
