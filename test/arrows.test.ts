@@ -1,0 +1,170 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../src/", import.meta.url));
+
+interface Module {
+  /** "layers/conv2d.ts" */
+  path: string;
+  /** "layers" */
+  area: string;
+  source: ts.SourceFile;
+  imports: { specifier: string; isDynamic: boolean }[];
+}
+
+const modules = readdirSync(root, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+  .map(read);
+
+function read(path: string): Module {
+  const source = ts.createSourceFile(path, readFileSync(join(root, path), "utf8"), ts.ScriptTarget.Latest, true);
+  const imports: Module["imports"] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+      const { moduleSpecifier } = node;
+      if (moduleSpecifier && ts.isStringLiteral(moduleSpecifier)) {
+        imports.push({ specifier: moduleSpecifier.text, isDynamic: false });
+      }
+    }
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [argument] = node.arguments;
+      imports.push({ specifier: argument && ts.isStringLiteral(argument) ? argument.text : "?", isDynamic: true });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return { path, area: areaOf(path), source, imports };
+}
+
+function areaOf(path: string): string {
+  return path.split("/")[0]!;
+}
+
+/** What each part of the library may import of the others. ops ← layers ← models ← pipelines ← inspect ← cli. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  "errors.ts": [],
+  "files.ts": ["errors.ts"],
+  "config.ts": ["errors.ts"],
+  random: ["errors.ts"],
+  image: ["errors.ts", "files.ts", "config.ts"],
+  tokenizers: ["errors.ts", "files.ts", "config.ts"],
+  schedulers: ["errors.ts", "config.ts"],
+  backends: ["errors.ts"],
+  ops: ["errors.ts", "backends"],
+  layers: ["errors.ts", "ops"],
+  models: ["errors.ts", "config.ts", "ops", "layers"],
+  weights: ["errors.ts", "files.ts", "config.ts", "layers"],
+  pipelines: [
+    ...["errors.ts", "files.ts", "config.ts", "random", "image", "tokenizers", "schedulers"],
+    ...["backends", "ops", "layers", "models", "weights"],
+  ],
+  inspect: ["errors.ts", "files.ts", "random", "backends", "layers", "models", "weights", "pipelines"],
+};
+const everything = [...Object.keys(arrows)];
+const areas: Readonly<Record<string, readonly string[]>> = { ...arrows, "index.ts": everything, cli: everything };
+
+describe("the library's parts", () => {
+  it("import only what lies below them", () => {
+    const wrong = modules.flatMap(({ path, area, imports }) =>
+      imports
+        .filter(({ specifier }) => specifier.startsWith("."))
+        .map(({ specifier }) => areaOf(relative(".", normalize(join(dirname(path), specifier)))))
+        .filter((target) => target !== area && !areas[area]?.includes(target))
+        .map((target) => `${path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(Object.keys(areas))("%s reaches no part that reaches it", (area) => {
+    const reached = new Set<string>();
+    const visit = (from: string): void => {
+      for (const to of areas[from]!.filter((next) => !reached.has(next))) {
+        reached.add(to);
+        visit(to);
+      }
+    };
+    visit(area);
+    expect([...reached]).not.toContain(area);
+  });
+});
+
+/** Places where bytes enter or leave. */
+const mayUseNode = [
+  ...["files.ts", "weights/", "image/", "inspect/open.ts"],
+  ...["tokenizers/open.ts", "tokenizers/sentencepiece.ts", "pipelines/open.ts", "pipelines/models-in.ts"],
+];
+
+describe("every module of the library", () => {
+  const library = modules.filter(({ area }) => area !== "cli");
+
+  /** What `find` finds, with the module's path. */
+  function found(find: (module: Module) => readonly string[]): string[] {
+    return library.flatMap((module) => find(module).map((what) => `${module.path}: ${what}`));
+  }
+
+  it("imports no tfjs backend but from backends/, and there only when it is asked to", () => {
+    const wrong = found(({ area, imports }) =>
+      imports
+        .filter(({ specifier }) => /^@tensorflow\/|^\?$/.test(specifier) && specifier !== "@tensorflow/tfjs-core")
+        .filter(({ isDynamic }) => !(area === "backends" && isDynamic))
+        .map(({ specifier }) => specifier),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("imports node: modules only where bytes enter or leave", () => {
+    const wrong = found(({ path, imports }) =>
+      mayUseNode.some((place) => path.startsWith(place))
+        ? []
+        : imports.map(({ specifier }) => specifier).filter((specifier) => specifier.startsWith("node:")),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("does nothing when it is imported, as sideEffects: false promises", () => {
+    const isHarmless = (statement: ts.Statement): boolean =>
+      (ts.isImportDeclaration(statement) && statement.importClause !== undefined) ||
+      ts.isExportDeclaration(statement) ||
+      ts.isFunctionDeclaration(statement) ||
+      ts.isClassDeclaration(statement) ||
+      ts.isInterfaceDeclaration(statement) ||
+      ts.isTypeAliasDeclaration(statement) ||
+      ts.isVariableStatement(statement);
+    const wrong = found(({ source }) =>
+      source.statements.filter((statement) => !isHarmless(statement)).map((statement) => statement.getText()),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("waits for no backend, prints nothing, and leaves the process alone", () => {
+    const forbidden = /\.(dataSync|arraySync)$|^tf\.einsum$|^console\.|^process\.(exit|on|once|abort|stdout|stderr)$/;
+    const wrong = found(({ source }) =>
+      nodes(source)
+        .filter((node) => ts.isPropertyAccessExpression(node))
+        .map((node) => node.getText())
+        .filter((text) => forbidden.test(text)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("leaves the freeing of tensors to apply", () => {
+    const wrong = found(({ source }) =>
+      nodes(source)
+        .filter((node) => ts.isMethodDeclaration(node) && ["forward", "stages"].includes(node.name.getText()))
+        .filter((method) => /\bdispose\(/.test(method.getText()))
+        .map((method) => method.getText()),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+function nodes(root: ts.Node): ts.Node[] {
+  const children: ts.Node[] = [];
+  ts.forEachChild(root, (child) => {
+    children.push(child);
+  });
+  return [root, ...children.flatMap(nodes)];
+}
