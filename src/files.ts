@@ -11,9 +11,9 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a file that is there whole or not at all: the bytes go to a temporary file beside it, reach the disk, and only then
- * take the name. Whatever ends the writing (an error, an abort, a full disk), an earlier file of that name stays as it was.
- * Devices and pipes have no such thing as half a file and are written straight.
+ * Writes a file that is there whole or not at all: the bytes go to a temporary file beside it, reach the disk, and only
+ * then take the name. Whatever ends the writing (an error, an abort, a full disk), an earlier file of that name stays
+ * as it was. Devices and pipes have no such thing as half a file and are written straight.
  *
  * @throws InputError where the folder is missing, may not be written, or the disk is full.
  */
@@ -39,7 +39,9 @@ export async function writeFileAtomically(path: string, content: Content, option
   await syncFolder(dirname(target));
 }
 
-/** Whether a name is one that `writeFileAtomically` gives to a file that is being written. A kill can leave one behind. */
+/**
+ * Whether a name is one that `writeFileAtomically` gives to a file that is being written. A kill can leave one behind.
+ */
 export function isTemporaryName(name: string): boolean {
   return /^\..+\.[0-9a-f]{8}\.partial$/.test(name);
 }

@@ -1,5 +1,5 @@
-// The bundled converter, a thin caller of the library. Node 20 runs no TypeScript, so `npm run convert -- SOURCE DEST` compiles
-// it first; from Node 22.18 on, `node weights/convert.ts SOURCE DEST` does after `npm run build`.
+// The bundled converter, a thin caller of the library. Node 20 runs no TypeScript, so `npm run convert -- SOURCE DEST`
+// compiles it first; from Node 22.18 on, `node weights/convert.ts SOURCE DEST` does after `npm run build`.
 import { parseArgs } from "node:util";
 import { convertFolder, type StorageChoice } from "tfjs-diffusion/weights";
 

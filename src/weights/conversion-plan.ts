@@ -57,9 +57,9 @@ export async function planConversion(source: string): Promise<Plan> {
 type Inside = (path: string) => Promise<string>;
 
 /**
- * Resolves paths inside a folder. A link that leads out of it is refused: a folder from elsewhere must not make us read, and
- * then publish, other files. The cache of the Hugging Face hub keeps every file of `snapshots/…` in `blobs` beside it; these
- * belong to the folder.
+ * Resolves paths inside a folder. A link that leads out of it is refused: a folder from elsewhere must not make us
+ * read, and then publish, other files. The cache of the Hugging Face hub keeps every file of `snapshots/…` in `blobs`
+ * beside it; these belong to the folder.
  */
 async function insideOf(source: string): Promise<Inside> {
   const root = await realpath(source);
@@ -120,8 +120,8 @@ async function sourceFile(path: string, inside: Inside): Promise<SourceFile> {
 }
 
 /**
- * Configurations, vocabularies, tokenizers' models and texts; not the report of an earlier conversion. Code is not among them: nothing here runs it, and a folder
- * without code can be given on without a second thought.
+ * Configurations, vocabularies, tokenizers' models and texts; not the report of an earlier conversion. Code is not
+ * among them: nothing here runs it, and a folder without code can be given on without a second thought.
  */
 function isCopied(file: string): boolean {
   return (

@@ -41,14 +41,14 @@ export interface ConvertProgress {
 }
 
 /**
- * Converts the folder of a diffusers pipeline to one of the same shape: every component's weights in one safetensors file
- * with today's names, aligned data and the chosen dtype, and the small files unchanged. Every file is written whole or not at
- * all and compared with its source. A conversion that was cut off goes on where it stopped. Whatever the size of the model,
- * no more than some pieces of 4 MiB are in memory.
+ * Converts the folder of a diffusers pipeline to one of the same shape: every component's weights in one safetensors
+ * file with today's names, aligned data and the chosen dtype, and the small files unchanged. Every file is written
+ * whole or not at all and compared with its source. A conversion that was cut off goes on where it stopped. Whatever
+ * the size of the model, no more than some pieces of 4 MiB are in memory.
  *
  * @returns the report, which is also in the destination as `conversion.json`.
- * @throws InputError, ConfigError or WeightsError where the source is not complete and sound, the destination is not empty and
- * not ours, or the disk is full.
+ * @throws InputError, ConfigError or WeightsError where the source is not complete and sound, the destination is not
+ * empty and not ours, or the disk is full.
  */
 export async function convertFolder(
   source: string,
@@ -138,7 +138,8 @@ async function prepare(dest: string, plan: Plan, dtype: StorageChoice): Promise<
   const isSame = String(paths) === String(plan.files.map(({ path }) => path).sort()) && earlier.dtype === dtype;
   if (!isSame) {
     throw new InputError(
-      `${dest} holds a conversion of another model or with another dtype (${earlier.dtype}). Choose another folder, or remove it.`,
+      `${dest} holds a conversion of another model or with another dtype (${earlier.dtype}). ` +
+        "Choose another folder, or remove it.",
     );
   }
   await removeTemporaries(dest, plan);
@@ -180,7 +181,8 @@ async function checkSpace(dest: string, jobs: readonly Job[]): Promise<void> {
   if (needed <= bavail * bsize) return;
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
   throw new InputError(
-    `${dest} is on a disk with ${gigabytes(bavail * bsize)} free; the conversion needs ${gigabytes(needed)}. Free some space, or choose another place or float16.`,
+    `${dest} is on a disk with ${gigabytes(bavail * bsize)} free; the conversion needs ${gigabytes(needed)}. ` +
+      "Free some space, or choose another place or float16.",
   );
 }
 

@@ -1,8 +1,8 @@
 import { bytesOf, type Dtype } from "./source.ts";
 
 /**
- * Stored bytes as float32 values, rounded once to the nearest where float32 cannot hold them. The values may share their
- * memory with the bytes.
+ * Stored bytes as float32 values, rounded once to the nearest where float32 cannot hold them. The values may share
+ * their memory with the bytes.
  */
 export function toFloat32(bytes: Uint8Array, dtype: Dtype): Float32Array {
   const { buffer, byteOffset, byteLength } = aligned(bytes, bytesOf[dtype]);
@@ -28,8 +28,8 @@ export function toFloat32(bytes: Uint8Array, dtype: Dtype): Float32Array {
 }
 
 /**
- * Float32 values as stored bytes: floats rounded to the nearest, ties to even, beyond the largest to infinity. The bytes may
- * share their memory with the values.
+ * Float32 values as stored bytes: floats rounded to the nearest, ties to even, beyond the largest to infinity. The
+ * bytes may share their memory with the values.
  *
  * @throws RangeError where a whole number cannot hold a value exactly.
  */
@@ -127,7 +127,8 @@ function toHalves(values: Float32Array): Uint16Array {
       stored = sumBits[0]! - halfBits;
     } else {
       const isOdd = (magnitude >> 13) & 1;
-      stored = (magnitude - (112 << 23) + 0xfff + isOdd) >> 13; // a carry out of the fraction raises the exponent, as it must
+      // A carry out of the fraction raises the exponent, as it must.
+      stored = (magnitude - (112 << 23) + 0xfff + isOdd) >> 13;
     }
     halves[i] = ((bits[i]! >>> 16) & 0x8000) | stored;
   }
@@ -158,7 +159,7 @@ function fromLongs(words: Int32Array): Float32Array {
   for (let i = 0; i < values.length; i++) {
     const low = words[2 * i]! >>> 0;
     const high = words[2 * i + 1]!;
-    // A double cannot hold 64 bits, and rounding twice can go wrong: the last 12 bits only say whether there is a remainder.
+    // A double can't hold 64 bits, and rounding twice can go wrong: the last 12 bits only say whether there is a rest.
     const kept = Math.abs(high) < 2 ** 20 ? low : (low & ~0xfff) + (low & 0xfff ? 0x800 : 0);
     values[i] = high * 2 ** 32 + (kept >>> 0);
   }

@@ -20,8 +20,9 @@ export interface LoadOptions {
 }
 
 /**
- * Fills the parameters of a model from a source, one at a time. Names, shapes and kinds of number must agree, both ways, and
- * are compared before a weight is read; old and foreign names are understood. Where anything fails, the model is left empty.
+ * Fills the parameters of a model from a source, one at a time. Names, shapes and kinds of number must agree, both
+ * ways, and are compared before a weight is read; old and foreign names are understood. Where anything fails,
+ * what was loaded is freed.
  *
  * @throws WeightsError where the weights do not fit the model (it lists every difference) or are not finite.
  */
@@ -74,8 +75,8 @@ export interface SaveOptions {
 }
 
 /**
- * Writes a model's weights as a safetensors file, under their names and in PyTorch's layout, one at a time. The file is there
- * whole or not at all.
+ * Writes a model's weights as a safetensors file, under their names and in PyTorch's layout, one at a time. The file is
+ * there whole or not at all.
  *
  * @throws InputError where the file can't be written, WeightsError where a weight is too large for the dtype.
  */

@@ -128,7 +128,8 @@ function isPair(value: unknown): value is [string | null, string | null] {
 
 export function missingFolder(indexPath: string, { name, className, folder }: Component): InputError {
   return new InputError(
-    `${indexPath} names a component ${quoted(name)} (${className}), but there is no folder ${folder}. Get the missing folder.`,
+    `${indexPath} names a component ${quoted(name)} (${className}), but there is no folder ${folder}. ` +
+      "Get the missing folder.",
   );
 }
 

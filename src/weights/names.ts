@@ -11,7 +11,10 @@ export function isComputed(name: string): boolean {
 /** A way of naming that is not the usual one. */
 interface Dialect {
   isSpokenIn(names: ReadonlyMap<string, unknown>): boolean;
-  /** Patterns of names and what stands for them; a list for a tensor whose rows hold several; none for one that is dropped. */
+  /**
+   * Patterns of names and what stands for them; a list for a tensor whose rows hold several; none for one that is
+   * dropped.
+   */
   rules(names: ReadonlyMap<string, unknown>): readonly (readonly [RegExp, string | readonly string[]])[];
 }
 
@@ -79,8 +82,8 @@ interface Origin {
 }
 
 /**
- * The same weights under the names that diffusers and transformers give them today. Old diffusers attention, timm's Swin
- * (whose fused q, k and v are split) and text transformers without their prefix are known; all other names stay.
+ * The same weights under the names that diffusers and transformers give them today. Old diffusers attention, timm's
+ * Swin (whose fused q, k and v are split) and text transformers without their prefix are known; all other names stay.
  *
  * @throws WeightsError where two tensors would get one name, or a fused tensor cannot be split.
  */

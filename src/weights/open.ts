@@ -36,14 +36,13 @@ export function findWeights(files: readonly string[]): WeightsFile | undefined {
 
 /** Whether a file's name says that it holds weights, in whatever form. */
 export function isWeightsName(file: string): boolean {
-  return /\.(safetensors|bin|ckpt|pt|pth|pkl|h5|msgpack|onnx|onnx_data|gguf)$|\.safetensors\.index(\..+)?\.json$|\.bin\.index(\..+)?\.json$/.test(
-    file,
-  );
+  const isIndex = /\.(safetensors|bin)\.index(\.\w+)?\.json$/.test(file);
+  return isIndex || /\.(safetensors|bin|ckpt|pt|pth|pkl|h5|msgpack|onnx|onnx_data|gguf)$/.test(file);
 }
 
 /**
- * Opens a component's weights: its folder (`model.safetensors` or `diffusion_pytorch_model.safetensors`, whole, sharded or
- * `.fp16`), a safetensors file, or the index of a sharded one.
+ * Opens a component's weights: its folder (`model.safetensors` or `diffusion_pytorch_model.safetensors`, whole, sharded
+ * or `.fp16`), a safetensors file, or the index of a sharded one.
  *
  * @throws WeightsError where there are none, or they cannot be read. It lists what is there.
  */

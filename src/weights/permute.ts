@@ -12,8 +12,8 @@ export function inverse(axes: readonly number[]): number[] {
 const run = 64;
 
 /**
- * Turns the axes of an array of any shape: the result's axis i is axis `axes[i]` of `values`. Where no axis moves, `values`
- * itself is returned.
+ * Turns the axes of an array of any shape: the result's axis i is axis `axes[i]` of `values`. Where no axis moves,
+ * `values` itself is returned.
  */
 export function permute(values: Float32Array, shape: readonly number[], axes: readonly number[]): Float32Array {
   if (axes.every((axis, i) => axis === i)) return values;
@@ -21,7 +21,7 @@ export function permute(values: Float32Array, shape: readonly number[], axes: re
   const reads = permuted(strides(shape), axes);
   const writes = strides(lengths);
   const last = lengths.length - 1;
-  // Of the other axes, the one that lies closest together in `values` turns fastest, so that no line of it is fetched twice.
+  // Of the other axes, the one that lies closest together in `values` turns fastest: no line of it is fetched twice.
   const others = lengths.map((_, axis) => axis).slice(0, last);
   others.sort((a, b) => reads[b]! - reads[a]!);
 

@@ -90,8 +90,8 @@ function decodeUtf8(bytes: Uint8Array, refuse: Refuse): string {
 }
 
 /**
- * The JSON of a header, read in one pass. `JSON.parse` would hide keys that stand twice, round numbers, and build whatever a
- * hostile file asks for; this reads the few forms that a header has and stops at the first other.
+ * The JSON of a header, read in one pass. `JSON.parse` would hide keys that stand twice, round numbers, and build
+ * whatever a hostile file asks for; this reads the few forms that a header has and stops at the first other.
  */
 class HeaderText {
   readonly #text: string;
@@ -188,7 +188,9 @@ class HeaderText {
   }
 }
 
-/** Where the data section and, in it, tensors of a suitable size begin: a multiple of this, so that they can be mapped. */
+/**
+ * Where the data section and, in it, tensors of a suitable size begin: a multiple of this, so that they can be mapped.
+ */
 const alignment = 64;
 
 export interface Layout {
@@ -199,7 +201,10 @@ export interface Layout {
   readonly totalBytes: number;
 }
 
-/** Lays out a file: tensors whose size is a multiple of 64 first, so that all of these begin at one; then the widest numbers. */
+/**
+ * Lays out a file: tensors whose size is a multiple of 64 first, so that all of these begin at one; then the widest
+ * numbers.
+ */
 export function layOut(tensors: ReadonlyMap<string, TensorEntry>, metadata: Readonly<Record<string, string>>): Layout {
   const sized = [...tensors].map(([name, entry]) => ({ name, entry, size: byteLength(entry) }));
   const isAligned = ({ size }: { size: number }) => size % alignment === 0;

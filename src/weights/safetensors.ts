@@ -133,8 +133,8 @@ export interface WriteSafetensorsOptions {
 }
 
 /**
- * Writes a safetensors file, one piece of one tensor at a time. It is there whole or not at all. Its data begin at a multiple
- * of 64, and so does every tensor whose size is one: these come first.
+ * Writes a safetensors file, one piece of one tensor at a time. It is there whole or not at all. Its data begin at a
+ * multiple of 64, and so does every tensor whose size is one: these come first.
  *
  * @throws InputError where the file can't be written.
  */
