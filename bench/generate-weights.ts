@@ -3,16 +3,13 @@
 //   npm run scripts && node out/bench/generate-weights.js PRESET|FOLDER DEST [--dtype F32|F16|BF16]
 //
 // The weights are drawn so that activations keep their size: normal with variance 1 / inputs, gains 1, biases 0.
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { presets } from "../src/inspect/systems.ts";
-import { parameters } from "../src/layers/index.ts";
 import { type Model, modelFrom } from "../src/models/model-from.ts";
-import { TorchCpuGenerator } from "../src/random/index.ts";
-import { fromFloat32, type LazyTensor, openModelFolder, writeSafetensors } from "../src/weights/index.ts";
-
-type Stored = "F32" | "F16" | "BF16";
+import { openModelFolder } from "../src/weights/index.ts";
+import { type Stored, writeRandomWeights } from "./random-weights.ts";
 
 /** As diffusers and transformers name the file. */
 function weightsName(library: string): string {
@@ -28,29 +25,8 @@ const pythonClasses: Record<string, [library: string, className: string]> = {
   SwinForImageClassification: ["transformers", "SwinForImageClassification"],
 };
 
-/** A million normal numbers, drawn once; every tensor takes them from another place on. */
-const normals = new TorchCpuGenerator(0).randn(2 ** 20);
-
-function* pieces(shape: readonly number[], name: string, dtype: Stored): Generator<Uint8Array> {
-  const size = shape.reduce((product, length) => product * length, 1);
-  const isMatrix = shape.length > 1;
-  const scale = isMatrix ? 1 / Math.sqrt(size / shape[0]!) : 0;
-  const shift = !isMatrix && name.endsWith("weight") ? 1 : 0;
-  for (let start = 0; start < size; start += normals.length) {
-    const length = Math.min(normals.length, size - start);
-    const first = (size + 7919 * name.length + start) % normals.length;
-    const values = new Float32Array(length);
-    for (let i = 0; i < length; i++) values[i] = shift + scale * normals[(first + i) & (normals.length - 1)]!;
-    yield fromFloat32(values, dtype);
-  }
-}
-
 async function generate(model: Model, path: string, dtype: Stored): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const tensors = Array.from(parameters(model), ([name, { shape }]): LazyTensor => {
-    return { name, shape, dtype, pieces: () => pieces(shape, name, dtype) };
-  });
-  await writeSafetensors(path, tensors, { metadata: { format: "pt" } });
+  await writeRandomWeights(model, path, dtype);
   console.log(path);
 }
 

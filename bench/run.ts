@@ -1,0 +1,177 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { availableParallelism, cpus, loadavg, platform, release, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { type BackendName, backendNames } from "../src/backends/index.ts";
+import { bytes } from "../src/cli/format.ts";
+import { openWeights } from "../src/weights/index.ts";
+import { contest, type Measured, relativeDifference } from "./contest.ts";
+import { type Entrant, Participant } from "./participant.ts";
+import { asMarkdown, asText, type Outcome, peerName } from "./report.ts";
+import { sizes, type Task, tasks, titles, whats, withWeights } from "./tasks.ts";
+
+const help = `npm run bench -- [OPTIONS]
+
+Measures loading, a forward pass of each model, a whole picture and the memory that they take, on every backend that is
+installed, beside PyTorch and diffusers where Python has them. Everything runs in a process of its own.
+
+  --only LIST       of ${whats.join(", ")}
+  --size LIST       of ${sizes.join(", ")}
+  --backend LIST    of ${backendNames.join(", ")}; one that is named runs however long it takes
+  --python PROGRAM  the Python that has torch and diffusers; by default that of .reference-env, else python3
+  --no-peer         without PyTorch
+  --runs N          runs of each, after the first (7); fewer where they take more than a minute together
+  --weights DIR     where the random weights of full-size models are kept; by default a temporary folder, freed at once
+  --json FILE       all figures
+  --markdown FILE   the table, as bench/results.md has it
+`;
+
+/** Seconds of one participant's runs, after which it makes no more. */
+const patience = 60;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    size: { type: "string" },
+    backend: { type: "string" },
+    python: { type: "string" },
+    "no-peer": { type: "boolean" },
+    runs: { type: "string", default: "7" },
+    weights: { type: "string" },
+    json: { type: "string" },
+    markdown: { type: "string" },
+    help: { type: "boolean" },
+  },
+});
+
+/** The words of a list, all of them where it is not given. */
+function chosen<T extends string>(option: "only" | "size" | "backend", known: readonly T[]): readonly T[] {
+  const words = values[option]?.split(",") ?? known;
+  for (const word of words) {
+    if (!known.includes(word as T)) fail(`--${option}: there is no ${word}. There are ${known.join(", ")}.`);
+  }
+  return words as readonly T[];
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
+
+/** A Python that imports the peer's libraries, and what they are; undefined where there is none. */
+async function findPython(): Promise<string | undefined> {
+  if (values["no-peer"]) return undefined;
+  const candidates = values.python ? [values.python] : [".reference-env/bin/python", "python3"];
+  for (const python of candidates) {
+    try {
+      execFileSync(python, ["-c", "import torch, diffusers, transformers"], { stdio: "pipe" });
+      return python;
+    } catch (error) {
+      if (values.python) fail(`--python ${python}: it can't import torch, diffusers and transformers. ${error}`);
+    }
+  }
+  return undefined;
+}
+
+const measurer = fileURLToPath(new URL("measure.js", import.meta.url));
+
+/** Why each backend that is not to be had is not. */
+async function findAbsent(backends: readonly BackendName[]): Promise<Map<BackendName, string>> {
+  const absent = new Map<BackendName, string>();
+  for (const name of backends) {
+    const probe = new Participant([process.execPath, measurer, "null", name]);
+    await probe.answer().catch((error: Error) => absent.set(name, error.message));
+    probe.stop();
+  }
+  return absent;
+}
+
+function entrantsOf(task: Task, backends: readonly BackendName[], python: string | undefined): Entrant[] {
+  const told = (name: string) => JSON.stringify({ ...task, output: outputOf(name) });
+  const patiently = values.backend === undefined ? [] : ["--whatever-it-takes"];
+  const ours = backends.map(
+    (name): Entrant => ({ name, command: [process.execPath, measurer, told(name), name, ...patiently] }),
+  );
+  if (!python) return ours;
+  return [...ours, { name: peerName, command: [python, "bench/peer.py", told(peerName)] }];
+}
+
+function outputOf(name: string): string {
+  return join(temporary, `${name}.f32`);
+}
+
+async function measure(task: Task, backends: readonly BackendName[], python: string | undefined): Promise<Measured[]> {
+  const size = task.what === "picture" ? 0 : await weightsSize(task.folder);
+  const measured = await contest(entrantsOf(task, backends, python), {
+    runs: Number(values.runs),
+    patience,
+    canAlternate: (participants) => participants * 1.5 * size < (process.availableMemory?.() ?? 0),
+  });
+  const peer = measured.find(({ name, refused }) => name === peerName && refused === undefined);
+  for (const one of measured) {
+    if (!peer || one.refused !== undefined) continue;
+    one.flops ??= measured[0]!.flops; // the peer does the same work
+    if (one !== peer) one.difference = await relativeDifference(outputOf(one.name), outputOf(peerName));
+  }
+  return measured;
+}
+
+/** Bytes of the weights in float32. */
+async function weightsSize(folder: string): Promise<number> {
+  const source = await openWeights(folder);
+  await source.close();
+  let size = 0;
+  for (const { shape } of source.entries.values()) size += 4 * shape.reduce((product, length) => product * length, 1);
+  return size;
+}
+
+function factsOf(outcomes: readonly Outcome[], load: number): [string, string][] {
+  const versions = new Map(outcomes.flatMap(({ measured }) => measured.map(({ name, version }) => [name, version])));
+  return [
+    ["Date", new Date().toISOString().slice(0, 10)],
+    ["Processor", `${cpus()[0]?.model.trim() || "unknown"}, ${availableParallelism()} cores, ${process.arch}`],
+    ["Memory", bytes(totalmem())],
+    ["System", `${platform()} ${release()}; ${load.toFixed(2)} processes at work when it began`],
+    ["Node", process.versions.node],
+    ...[...versions].flatMap(([name, version]): [string, string][] => (version ? [[name!, version]] : [])),
+  ];
+}
+
+const temporary = mkdtempSync(join(tmpdir(), "tfjs-diffusion-bench-"));
+process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
+process.on("SIGINT", () => process.exit(130));
+
+if (values.help) {
+  console.log(help);
+  process.exit();
+}
+const load = loadavg()[0]!;
+const began = performance.now();
+const [what, size, backend] = [chosen("only", whats), chosen("size", sizes), chosen("backend", backendNames)];
+const absent = await findAbsent(backend);
+for (const [name, reason] of absent) if (values.backend) fail(`--backend ${name}: ${reason}`);
+const present = backend.filter((name) => !absent.has(name));
+const python = await findPython();
+if (!python && !values["no-peer"]) console.error("No Python here has torch and diffusers: ours are measured alone.");
+
+const outcomes: Outcome[] = [];
+for (const planned of tasks.filter((task) => what.includes(task.what) && size.includes(task.size))) {
+  console.error(`${titles[planned.what]}, ${planned.size} …`);
+  const task = await withWeights(planned, values.weights ?? temporary);
+  outcomes.push({ task: planned, measured: await measure(task, present, python) });
+  if (task !== planned && !values.weights) await rm(task.folder, { recursive: true });
+}
+
+const facts = [...factsOf(outcomes, load), ...absent];
+const minutes = (performance.now() - began) / 60_000;
+facts.push(["Took", `${minutes.toFixed(1)} minutes`]);
+console.log([...facts.map(([name, value]) => `${name}: ${value}`), "", asText(outcomes)].join("\n"));
+for (const [path, text] of [
+  [values.json, JSON.stringify({ facts: Object.fromEntries(facts), outcomes }, undefined, 1)],
+  [values.markdown, asMarkdown(outcomes, facts)],
+] as const) {
+  if (path) await writeFile(path, text);
+}
