@@ -5,7 +5,7 @@ import { type Sampler, startStep } from "../schedulers/index.ts";
 import { drawLatents, type PosteriorData } from "./encode.ts";
 import { resizeMask } from "./inpaint.ts";
 import { generatorOf, randn } from "./noise.ts";
-import type { PipelineParts } from "./pipeline.ts";
+import type { PipelineParts } from "./parts.ts";
 import type { Request } from "./request.ts";
 import { pick, type TensorData, takeData, toTensor } from "./tensor-data.ts";
 import { type Conditioning, zerosLike } from "./text.ts";

@@ -1,39 +1,19 @@
-import type { ImageProcessor, Picture } from "../image/index.ts";
-import type { Autoencoder } from "../models/autoencoder.ts";
+import type { Picture } from "../image/index.ts";
 import { pixelsPerCell } from "../models/autoencoder-config.ts";
-import type { ClipTextModel } from "../models/clip-text.ts";
-import type { SiglipTextModel } from "../models/siglip-text.ts";
-import type { SwinForImageClassification } from "../models/swin.ts";
-import type { UNet } from "../models/unet.ts";
 import type { Seed } from "../random/index.ts";
-import type { Scheduler } from "../schedulers/index.ts";
-import type { Tokenizer } from "../tokenizers/index.ts";
 import { type Canvas, prepareCanvases } from "./canvas.ts";
 import { decodeLatents, toPicture } from "./decode.ts";
 import type { ModelDefaults } from "./defaults.ts";
 import { denoise, type GenerationStep } from "./denoise.ts";
 import { encodePicture } from "./encode.ts";
 import type { LazyModel } from "./lazy-model.ts";
+import type { PipelineParts } from "./parts.ts";
 import { planMemory } from "./plan.ts";
 import { type GenerateOptions, type Request, resolveRequest } from "./request.ts";
 import { labelsOver, similarityOf } from "./similarity.ts";
 import { stack, type TensorData } from "./tensor-data.ts";
 import { checkTextOptions, encodeTexts } from "./text.ts";
 import { Turns } from "./turns.ts";
-
-/** The parts that make a picture together. `openPipeline` finds them in a folder. */
-export interface PipelineParts {
-  tokenizer: Tokenizer;
-  textEncoder: LazyModel<SiglipTextModel | ClipTextModel>;
-  unet: LazyModel<UNet>;
-  autoencoder: LazyModel<Autoencoder>;
-  scheduler: Scheduler;
-  /** The check for likeness to known characters, and how it wants its pictures prepared. */
-  classifier?: { model: LazyModel<SwinForImageClassification>; processor: ImageProcessor } | undefined;
-  defaults: ModelDefaults;
-  /** Whether a negative prompt that is not given stands for zeros, instead of for an empty text. */
-  forceZerosForEmptyPrompt: boolean;
-}
 
 /** B pictures and everything that can be told of them. */
 export interface GenerationResult {

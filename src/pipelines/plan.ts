@@ -6,7 +6,7 @@ import { pixelsPerCell } from "../models/autoencoder-config.ts";
 import { tiledDecode } from "../models/autoencoder-tiles.ts";
 import type { LazyModel } from "./lazy-model.ts";
 import { available, type Phase, planResidency } from "./memory.ts";
-import type { PipelineParts } from "./pipeline.ts";
+import type { PipelineParts } from "./parts.ts";
 import type { Request } from "./request.ts";
 
 type Input = ShapeRun["tensor"];
