@@ -1,6 +1,7 @@
 export * from "./backends/index.ts";
 export * from "./errors.ts";
 export * from "./image/index.ts";
+export * from "./inspect/index.ts";
 export * from "./layers/index.ts";
 export * from "./models/index.ts";
 export * from "./ops/index.ts";

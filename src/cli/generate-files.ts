@@ -1,26 +1,10 @@
-import { constants } from "node:fs";
-import { access, readFile, stat } from "node:fs/promises";
-import { dirname, join, parse } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join, parse } from "node:path";
 import { InputError } from "../errors.ts";
 import { reading, writeFileAtomically } from "../files.ts";
 import type { GenerateOptions, GenerationResult, TensorData } from "../pipelines/index.ts";
 import type { WeightSource } from "../weights/index.ts";
 import type { CommandOptions } from "./generate.ts";
-
-/** @throws InputError where a file can't be written: said before the work, not after it */
-export async function checkWritable(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) throw new InputError(`${path} is a folder: give the name of a file to write.`);
-  const folder = dirname(path);
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
-    throw new InputError(`${path} can't be written: there is no folder ${folder}. Make it first.`);
-  }
-  try {
-    await access(found ? path : folder, constants.W_OK);
-  } catch (cause) {
-    throw new InputError(`${path} can't be written: this user may not write there. Choose another place.`, { cause });
-  }
-}
 
 /** The settings in a picture's file, and what there is to say of them. */
 export async function readRecord(path: string): Promise<{ record: Partial<GenerateOptions>; notes: string[] }> {

@@ -4,12 +4,13 @@ import type { TextMask } from "../models/siglip-text.ts";
 import type { GenerateOptions, GenerationResult, TextHiddenState } from "../pipelines/index.ts";
 import type { Seed } from "../random/index.ts";
 import { duration } from "./format.ts";
-import { checkWritable, readLatents, readMask, readRecord, savePictures, saveTensors } from "./generate-files.ts";
+import { readLatents, readMask, readRecord, savePictures, saveTensors } from "./generate-files.ts";
 import { collect, decimal, integer } from "./numbers.ts";
 import { backendOption, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { version } from "./version.ts";
+import { checkWritable } from "./writable.ts";
 
 export interface CommandOptions {
   model: string;

@@ -5,6 +5,7 @@ import { collect, integer } from "./numbers.ts";
 import { backendOption, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { checkWritable } from "./writable.ts";
 
 interface Options {
   component?: string;
@@ -75,6 +76,7 @@ async function observeModel(
   const { openSafetensors } = await import("../weights/index.ts");
 
   const { backend, component, pattern, input } = options;
+  await checkWritable(options.output);
   const { name, system, runnable } = await loadModel(folder, { component, backend, signal, progress });
   const wanted = matcher(pattern ?? ["*"]);
   const total = [...layers(runnable.model)].filter(([path]) => wanted(path)).length;

@@ -20,22 +20,22 @@ export interface Ran {
 export interface RunOptions {
   cwd?: string;
   env?: Record<string, string>;
-  /** Called with the process when it has written this to standard error. */
-  when?: { stderr: RegExp; then: (child: ReturnType<typeof spawn>) => void };
+  /** Done once, with the process, when it has written such a thing to standard error. */
+  onStderr?: { matching: RegExp; act: (child: ReturnType<typeof spawn>) => void };
 }
 
 /** Makes the process write its processor time to file descriptor 3 when it ends. */
 const meter = `data:text/javascript,import{writeSync}from"node:fs";process.on("exit",()=>{const{user,system}=process.cpuUsage();writeSync(3,String((user+system)/1000))})`;
 
 /** Runs the command line in a process of its own. */
-export function runCli(args: readonly string[], { cwd, env, when }: RunOptions = {}): Promise<Ran> {
+export function runCli(args: readonly string[], { cwd, env, onStderr }: RunOptions = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["--import", meter, main, ...args], {
       cwd,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
-    let [stdout, stderr, cpu, pending] = ["", "", "", when];
+    let [stdout, stderr, cpu, pending] = ["", "", "", onStderr];
     (child.stdio[3] as Readable).setEncoding("utf8").on("data", (text: string) => {
       cpu += text;
     });
@@ -44,8 +44,8 @@ export function runCli(args: readonly string[], { cwd, env, when }: RunOptions =
     });
     child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
-      if (!pending?.stderr.test(stderr)) return;
-      pending.then(child);
+      if (!pending?.matching.test(stderr)) return;
+      pending.act(child);
       pending = undefined;
     });
     child.on("error", reject);
