@@ -19,7 +19,10 @@ const models: Readonly<Record<string, (json: unknown, where: string) => Model>> 
   AutoencoderKL: (json, where) => new Autoencoder(autoencoderConfigFrom(json, where)),
   SiglipTextModel: (json, where) => new SiglipTextModel(siglipTextConfigFrom(json, where)),
   CLIPTextModel: (json, where) => new ClipTextModel(clipTextConfigFrom(json, where)),
-  CLIPTextModelWithProjection: (json, where) => new ClipTextModel(clipTextConfigFrom(json, where)),
+  CLIPTextModelWithProjection: (json, where) =>
+    new ClipTextModel(
+      clipTextConfigFrom({ ...(json as object), architectures: ["CLIPTextModelWithProjection"] }, where),
+    ),
   SwinForImageClassification: (json, where) => new SwinForImageClassification(swinConfigFrom(json, where)),
 };
 

@@ -12,7 +12,7 @@ import { SwinForImageClassification } from "../models/swin.ts";
 import { UNet } from "../models/unet.ts";
 import { openScheduler, type Scheduler } from "../schedulers/index.ts";
 import { openTokenizer, type Tokenizer } from "../tokenizers/index.ts";
-import { type Component, type ModelFolder, openModelFolder, openWeights } from "../weights/index.ts";
+import { type Component, type ModelFolder, openModelFolder, openWeights, partOf } from "../weights/index.ts";
 import type { ModelDefaults } from "./defaults.ts";
 import { LazyModel } from "./lazy-model.ts";
 import { defaultsIn, type FoundModel, modelsIn, readJsonIfThere } from "./models-in.ts";
@@ -73,8 +73,13 @@ function isTextEncoder(model: Model): model is SiglipTextModel | ClipTextModel {
   return model instanceof SiglipTextModel || model instanceof ClipTextModel;
 }
 
-function lazy<M extends Model>({ name, model, folder }: FoundModel<M>): LazyModel<M> {
-  return new LazyModel(name, model, () => openWeights(folder));
+function lazy<M extends Model>({ name, model, folder, json }: FoundModel<M>): LazyModel<M> {
+  // A CLIP that was saved whole has a picture tower too, and numbers that only training needs.
+  const isWhole = typeof json === "object" && json !== null && "text_config" in json;
+  return new LazyModel(name, model, async () => {
+    const source = await openWeights(folder);
+    return isWhole ? partOf(source, (weight) => /^text_(model|projection)\./.test(weight)) : source;
+  });
 }
 
 function componentLike(folder: ModelFolder, pattern: RegExp): Component | undefined {

@@ -6,6 +6,7 @@ export { type LoadOptions, loadWeights, type SaveOptions, saveWeights } from "./
 export { type Component, type ModelFolder, openModelFolder } from "./model-folder.ts";
 export { withUsualNames } from "./names.ts";
 export { openWeights } from "./open.ts";
+export { partOf } from "./part.ts";
 export {
   decodeSafetensors,
   encodeSafetensors,

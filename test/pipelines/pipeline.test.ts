@@ -1,6 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type GenerateOptions,
@@ -11,6 +9,7 @@ import {
 } from "../../src/pipelines/index.ts";
 import { toFloat32, type WeightSource } from "../../src/weights/index.ts";
 import { expectedPath, openExpected } from "../helpers/expected.ts";
+import { tinyModel } from "../helpers/tiny-model.ts";
 
 /** What test/reference/pipeline.py asked LikesPipeline for. */
 const prompt = "滝の中の絵藍ミツア、先生アート";
@@ -59,15 +58,6 @@ async function run(name: string, options: GenerateOptions, of = pipeline) {
   expect(errors.length).toBe(shape[0]);
   const result: GenerationResult = next.value;
   return { source, errors, worst: Math.max(...errors), result };
-}
-
-/** A copy of the tiny model, one of whose JSON files says something else. */
-async function tinyModelWith(file: string, changes: object): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "tfjs-diffusion-"));
-  await cp("weights/tiny", folder, { recursive: true });
-  const json = JSON.parse(await readFile(join(folder, file), "utf8"));
-  await writeFile(join(folder, file), JSON.stringify({ ...json, ...changes }));
-  return folder;
 }
 
 test("the whole system: latents at every step, the conditioning, the picture and its likeness", async () => {
@@ -121,23 +111,14 @@ describe("every setting goes the reference's way", () => {
 });
 
 describe("what a negative prompt that is not given stands for", () => {
-  let folder: string;
-  let zeros: Pipeline;
-  beforeAll(async () => {
-    folder = await tinyModelWith("model_index.json", { force_zeros_for_empty_prompt: true });
-    zeros = await openPipeline(folder);
-  });
-  afterAll(async () => {
-    await zeros.dispose();
-    await rm(folder, { recursive: true });
-  });
-
   test.each([
     ["zeros", undefined],
     ["empty_negative", ""],
   ])("%s, where model_index.json has force_zeros_for_empty_prompt", async (name, negativePrompt) => {
+    const zeros = await openPipeline(await tinyModel({ "model_index.json": { force_zeros_for_empty_prompt: true } }));
     const { worst, source } = await run(name, { ...usual, negativePrompt, steps: 2 }, zeros);
     await source.close();
+    await zeros.dispose();
     expect(worst).toBeLessThan(tolerance);
   });
 });
@@ -157,8 +138,7 @@ test.each([
 });
 
 test("from a picture, through an encoder that is not blank", async () => {
-  const folder = await tinyModelWith("generation_config.json", { vae_encoder: "trained" });
-  const trained = await openPipeline(folder);
+  const trained = await openPipeline(await tinyModel({ "generation_config.json": { vae_encoder: "trained" } }));
   const source = await openExpected("pipeline/picture_to_image.safetensors");
   const image = { width: 128, height: 96, data: await source.read("picture") };
   await source.close();
@@ -167,7 +147,6 @@ test("from a picture, through an encoder that is not blank", async () => {
   await opened.close();
   expect(worst).toBeLessThan(tolerance);
   await trained.dispose();
-  await rm(folder, { recursive: true });
 });
 
 test("a blank encoder takes no picture in", async () => {
