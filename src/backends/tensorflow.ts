@@ -9,6 +9,8 @@ const packages: readonly string[] = ["@tensorflow/tfjs-node-gpu", "@tensorflow/t
  */
 export async function importTensorflow(): Promise<string> {
   supplyRemovedFunctions();
+  // TensorFlow tells standard error about the processor's instructions, unless this is set.
+  if (globalThis.process) process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   const failures: string[] = [];
   for (const name of packages) {
     try {
