@@ -22,6 +22,6 @@ export const escapeForPattern = (text: string): string => text.replace(/[\\^$.*+
  * they are. Where several of them match, the first counts, not the longest.
  */
 export function lowerCase(kept: readonly string[]): (text: string) => string {
-  const pattern = new RegExp(`${kept.map((word) => `(?:${escapeForPattern(word)})|`).join("")}(.)`, "gsu");
+  const pattern = new RegExp(`${kept.map((word) => `(?:${escapeForPattern(word)})|`).join("")}(.)`, "gu");
   return (text) => text.replace(pattern, (match, character?: string) => character?.toLowerCase() ?? match);
 }

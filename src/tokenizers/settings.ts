@@ -193,14 +193,9 @@ function tokensOfOldFiles({ special, additional }: NamedTokens, files: Tokenizer
   const read = <T>(schema: z.ZodType<T>, name: keyof TokenizerFiles) => parse(schema, files[name], `${folder}/${name}`);
   const map = namedTokens(read(tokensFile, "special_tokens_map.json") ?? {});
   const named: NamedTokens = {
-    special: { ...special },
-    additional: map.additional ? [...(additional ?? []), ...map.additional.map(asSpecial)] : additional,
+    special: { ...special, ...map.special },
+    additional: map.additional ? [...(additional ?? []), ...map.additional] : additional,
   };
-  for (const name of specialNames) {
-    const token = map.special[name];
-    if (token !== undefined) named.special[name] = token === null ? null : asSpecial(token);
-  }
-
   const added = new Map<number, AddedToken>();
   const detailed = new Map<string, AddedToken>();
   const specials = new Set(
@@ -221,11 +216,6 @@ function withDetails(special: NamedTokens["special"], detailed: AllTokens["detai
   return Object.fromEntries(
     Object.entries(special).map(([name, token]) => [name, token && (detailed.get(contentOf(token)) ?? token)]),
   );
-}
-
-/** Whatever stands in special_tokens_map.json is special. */
-function asSpecial(token: SpecialToken): SpecialToken {
-  return typeof token === "string" ? token : { ...token, special: true };
 }
 
 export const contentOf = (token: SpecialToken): string => (typeof token === "string" ? token : token.content);

@@ -63,11 +63,17 @@ def make_folders(out: Path) -> dict:
     save_json(out / "t5-old" / "special_tokens_map.json", dict(
         eos_token="</s>", unk_token=dict(content="<unk>", lstrip=False, rstrip=True, single_word=False, normalized=False), pad_token="<pad>", additional_special_tokens=["<keep>", dict(content="[MASK]", lstrip=True, rstrip=False, single_word=False, normalized=True)],
     ))
-    save_json(out / "t5-old" / "added_tokens.json", {"<lora>": 905, "<style>": 906, "<keep>": 907})
+    save_json(out / "t5-old" / "added_tokens.json", {"<lora>": 905, "<style>": 906, "<keep>": 907, "<lora>b": 911})
     flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
     save_json(out / "t5-old" / "tokenizer.json", dict(version="1.0", added_tokens=[
         dict(flags, id=1, content="</s>", rstrip=True), dict(flags, id=0, content="<pad>", lstrip=True), dict(flags, id=910, content="<new>", special=False, normalized=True),
     ]))
+
+    # Nothing but what has no default: the sentinels get their ids from the class.
+    (out / "t5-bare").mkdir()
+    (out / "t5-bare" / "spiece.model").write_bytes((out / "t5" / "spiece.model").read_bytes())
+    save_json(out / "t5-bare" / "tokenizer_config.json", dict(model_max_length=40, extra_ids=5, do_lower_case=True, tokenizer_class="T5Tokenizer"))
+    save_json(out / "t5-bare" / "added_tokens.json", {"<LoRA>": 950, "WORD": 951})
 
     tokenizers = {}
     for folder in sorted(path for path in out.iterdir() if path.is_dir()):
@@ -76,6 +82,7 @@ def make_folders(out: Path) -> dict:
     # T5Tokenizer does not read do_lower_case; rinna's code sets it after loading, and so do those who use its models.
     tokenizers["t5-rinna"].do_lower_case = True
     tokenizers["t5-new"].do_lower_case = True
+    tokenizers["t5-bare"].do_lower_case = True
     return tokenizers
 
 

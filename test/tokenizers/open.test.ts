@@ -69,14 +69,14 @@ describe("the process", () => {
 
   test("keeps a handler that is added while a tokenizer opens", async () => {
     const mine = () => {};
-    const opening = openTokenizer(siglip);
-    // As often as the package gives way while it loads.
-    const added = setInterval(
-      () => process.listeners("uncaughtException").includes(mine) || process.on("uncaughtException", mine),
-      0,
-    );
-    (await opening).close();
-    clearInterval(added);
+    // At the very moment when the package adds its own.
+    const follow = (event: string | symbol) => {
+      if (event !== "uncaughtException") return;
+      process.off("newListener", follow);
+      process.on("uncaughtException", mine);
+    };
+    process.on("newListener", follow);
+    (await openTokenizer(siglip)).close();
     expect(process.listeners("uncaughtException")).toContain(mine);
     process.off("uncaughtException", mine);
   });
@@ -272,6 +272,11 @@ describe("the model file", () => {
     ["a piece as long as a book", [...unknown, ...piece("a".repeat(2000))], /2000 bytes long/],
     ["a piece of an unknown type", [...unknown, ...piece("a", 0x18, 9)], /piece 1 is of an unknown type/],
     ["a byte piece without a byte", [...unknown, ...piece("a", 0x18, 6)], /"a" names no byte/],
+    [
+      "byte pieces that it does not want",
+      [...unknown, ...piece("<0x41>", 0x18, 6)],
+      /byte piece <0x41> is found although/,
+    ],
     ["a score that is no number", [...unknown, ...piece("a", ...score(0, 0, 0xc0, 0x7f))], /score of piece 1/],
     ["a length past the end", [0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 1], /ends too early/],
     ["a length beyond 64 bits", [0x0a, ...Array(10).fill(0xff)], /is no protobuf message/],

@@ -12,7 +12,7 @@ interface Expected {
   long: Record<string, number[]>;
 }
 
-const folders = ["siglip", "siglip-bytes", "siglip-spaces", "t5", "t5-new", "t5-old", "t5-rinna"] as const;
+const folders = ["siglip", "siglip-bytes", "siglip-spaces", "t5", "t5-bare", "t5-new", "t5-old", "t5-rinna"] as const;
 const { texts, ...expected }: { texts: string[] } & Record<(typeof folders)[number], Expected> = JSON.parse(
   readFileSync(expectedPath("tokenizers_sentencepiece/encodings.json"), "utf-8"),
 );
