@@ -63,7 +63,7 @@ def make_folders(out: Path) -> dict:
     save_json(out / "t5-old" / "special_tokens_map.json", dict(
         eos_token="</s>", unk_token=dict(content="<unk>", lstrip=False, rstrip=True, single_word=False, normalized=False), pad_token="<pad>", additional_special_tokens=["<keep>", dict(content="[MASK]", lstrip=True, rstrip=False, single_word=False, normalized=True)],
     ))
-    save_json(out / "t5-old" / "added_tokens.json", {"<lora>": 905, "<style>": 906, "<keep>": 907, "<lora>b": 911})
+    save_json(out / "t5-old" / "added_tokens.json", {"<lora>": 905, "<style>": 906, "<keep>": 907, "<new>猫": 911})
     flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
     save_json(out / "t5-old" / "tokenizer.json", dict(version="1.0", added_tokens=[
         dict(flags, id=1, content="</s>", rstrip=True), dict(flags, id=0, content="<pad>", lstrip=True), dict(flags, id=910, content="<new>", special=False, normalized=True),
