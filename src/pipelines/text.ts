@@ -29,10 +29,16 @@ export async function encodeTexts(
     conditionings.set(text, await encode(encoding, model, options));
     if (encoding.truncated === undefined) continue;
     warnings.push(
-      `A prompt is longer than the ${tokenizer.length} tokens that the model reads. This end of it was cut: ${encoding.truncated}`,
+      `A prompt is longer than the ${tokenizer.length} tokens that the model reads. This end of it was cut: ${shortened(encoding.truncated)}`,
     );
   }
   return { texts: conditionings, warnings };
+}
+
+/** A prompt may have a million characters; a warning may not. */
+function shortened(text: string): string {
+  const longest = 300;
+  return text.length <= longest ? text : `${text.slice(0, longest)}… (${text.length - longest} more characters)`;
 }
 
 async function encode(
