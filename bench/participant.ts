@@ -22,6 +22,7 @@ export interface Entrant {
 export class Participant {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
+  readonly #ended: Promise<string>;
   #errors = "";
 
   constructor([program, ...args]: readonly [string, ...string[]]) {
@@ -33,13 +34,16 @@ export class Participant {
     this.#child.on("error", (error) => {
       this.#errors = error.message;
     });
+    this.#ended = new Promise((resolve) => {
+      this.#child.on("close", (code, signal) => resolve(signal ? `by ${signal}` : `with exit code ${code}`));
+    });
     this.#child.stdin.on("error", () => {}); // it has ended, which its missing answer tells
   }
 
   /** @throws Error where it refuses, or has ended */
   async answer(): Promise<Answer> {
     const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`It ended without an answer. Its last words: ${lastLine(this.#errors)}`);
+    if (done) throw new Error(`The process ended ${await this.#ended}: ${reasonIn(this.#errors)}`);
     const answer = JSON.parse(value) as Answer;
     if (answer.refused !== undefined) throw new Error(answer.refused);
     return answer;
@@ -55,6 +59,8 @@ export class Participant {
   }
 }
 
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1) || "(none)";
+/** The last line that tells of an error, or else the last line. */
+function reasonIn(text: string): string {
+  const lines = text.trim().split("\n");
+  return (lines.findLast((line) => /error|abort/i.test(line)) ?? lines.at(-1)) || "it said nothing.";
 }
