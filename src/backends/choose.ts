@@ -1,13 +1,15 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
 import { importTensorflow } from "./tensorflow.ts";
-import { importWasm } from "./wasm.ts";
+import { importWasm, refuseFullMemory } from "./wasm.ts";
 
 interface Backend {
   /** What tfjs calls it. */
   tfjsName: string;
   /** Imports it. The version comes back. */
   load: () => Promise<string>;
+  /** Called once it is the active one. */
+  ready?: () => void;
   /** The most that it can hold, in bytes, where it can't use all the memory there is. */
   memoryLimit?: number;
 }
@@ -17,6 +19,7 @@ const backends = {
   wasm: {
     tfjsName: "wasm",
     load: importWasm,
+    ready: refuseFullMemory,
     memoryLimit: 4 * 2 ** 30, // tfjs compiles it for 32-bit addresses
   },
   cpu: { tfjsName: "cpu", load: async () => (await import("@tensorflow/tfjs-backend-cpu")).version_cpu },
@@ -38,12 +41,13 @@ export async function useBackend(name: BackendName): Promise<string> {
   if (!Object.hasOwn(backends, name)) {
     throw new InputError(`There is no backend "${name}". There are ${backendNames.join(", ")}.`);
   }
-  const { tfjsName, load } = backends[name];
+  const { tfjsName, load, ready }: Backend = backends[name];
   try {
     const version = await load();
     if (await tf.setBackend(tfjsName)) {
       // Before its first work "cpu" would print an advertisement of another backend. A library prints nothing.
       Object.assign(tf.backend(), { firstUse: false });
+      ready?.();
       return version;
     }
   } catch (cause) {

@@ -1,5 +1,4 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { MemoryError } from "../errors.ts";
 
 // tfjs 4.22's wasm backend multiplies with XNNPACK one matrix by one matrix, both as they lie in memory. Batches, and
 // matrices to be transposed, go through a plain loop that takes 10 to 100 times as long: all that linear layers and
@@ -181,7 +180,8 @@ class Workspace {
     const left = transposed.left ? sizes.left : 0;
     const right = transposed.right ? sizes.right : 0;
     const out = transposed.out ? sizes.out : 0;
-    this.#shapes = allocate(this.#wasm, 4 * (shapes.length + left + right + out));
+    const numbers = shapes.length + left + right + out;
+    this.#shapes = this.#wasm._malloc(4 * numbers) >>> 0; // beyond 2 GB addresses come as negative numbers
     new Int32Array(this.#wasm.HEAPU8.buffer).set(shapes, this.#shapes / 4);
     const start = this.#shapes + 4 * shapes.length;
     this.#transposed = { left: start, right: start + 4 * left, out: start + 4 * (left + right) };
@@ -226,12 +226,6 @@ class Workspace {
 }
 
 const block = 16;
-
-function allocate(wasm: WasmModule, bytes: number): number {
-  const address = wasm._malloc(bytes) >>> 0; // from half of the memory on, addresses come as negative numbers
-  if (address === 0) throw new MemoryError(`The wasm backend's memory is full: a matrix product needs ${bytes} bytes.`);
-  return address;
-}
 
 function sizesOf({ rows, inner, columns }: Pick<Plan, "rows" | "inner" | "columns">): Places<number> {
   return { left: rows * inner, right: inner * columns, out: rows * columns };
