@@ -29,10 +29,14 @@ const backendName = "shapes";
  * Runs a computation on shapes alone, like PyTorch's device "meta": every tensor in it has a shape and a type, and no data,
  * so the largest model runs in milliseconds and takes no memory. Whatever backend was active is active again afterwards,
  * no tensor of this one is left, and since `run` can't wait for anything, nobody else sees it.
+ * @throws Error while another backend is being loaded
  */
 export function onShapes<Out>(run: (shapes: ShapeRun) => Out): Out {
   const engine = tf.engine();
   const previous = engine.backendName;
+  if (previous && !(previous in engine.registry)) {
+    throw new Error(`tfjs computes nothing while it loads the backend "${previous}": await that first.`);
+  }
   const backend = new ShapesBackend();
   tf.registerBackend(backendName, () => backend);
   for (const [kernelName, kernel] of Object.entries(kernels)) {
@@ -50,8 +54,7 @@ export function onShapes<Out>(run: (shapes: ShapeRun) => Out): Out {
     });
     return out;
   } finally {
-    if (previous in engine.registry) void tf.setBackend(previous);
-    else if (previous) engine.backendName = previous; // one that is being loaded at this moment
+    if (previous) void tf.setBackend(previous);
     tf.removeBackend(backendName);
     for (const kernelName of Object.keys(kernels)) tf.unregisterKernel(kernelName, backendName);
   }

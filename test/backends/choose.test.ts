@@ -18,6 +18,24 @@ describe("backends", () => {
     expect([String(stdout), String(stderr)]).toEqual([`${tf.version_core}\n`, ""]);
   });
 
+  it("can be loaded after a model has run on shapes, which it can't while one is loading", async () => {
+    const script = `
+      const tf = await import("@tensorflow/tfjs-core");
+      const { onShapes, useBackend } = await import("./dist/backends/index.js");
+      const product = () => onShapes(({ tensor }) => tf.matMul(tensor([2, 3]), tensor([3, 4])).shape.join());
+      console.log(product(), tf.getBackend());
+      tf.registerBackend("slow", () => new Promise(() => {}));
+      void tf.setBackend("slow");
+      try { product(); } catch (error) { console.log(error.message); }
+      tf.removeBackend("slow");
+      await useBackend("wasm");
+      console.log((await tf.add(1, 2).data())[0], product(), (await tf.add(3, 4).data())[0], tf.getBackend());`;
+    const options = { cwd: root, timeout: 30_000 };
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], options);
+    const said = 'tfjs computes nothing while it loads the backend "slow": await that first.';
+    expect([String(stdout), String(stderr)]).toEqual([`2,4 null\n${said}\n3 2,4 7 wasm\n`, ""]);
+  });
+
   it("that do not exist are refused", async () => {
     await expect(useBackend("webgl" as BackendName)).rejects.toThrow(InputError);
     await expect(useBackend("toString" as BackendName)).rejects.toThrow(/no backend "toString". There are wasm, cpu/);
