@@ -30,7 +30,7 @@ type Inputs = Record<string, tf.Tensor>;
 type UNetInputs = { latents: tf.Tensor4D; context: tf.Tensor3D; pooled?: tf.Tensor2D };
 
 /** Minutes that a run may take where the backend was not asked for by name. */
-const longest = 10;
+const longest = 3;
 
 function stagesOf(model: Model, { timestep, timeIds }: Task, inputs: Inputs): Stages<tf.TensorContainer> {
   if (model instanceof UNet) {
