@@ -12,6 +12,8 @@ interface Backend {
   ready?: () => void;
   /** The most that it can hold, in bytes, where it can't use all the memory there is. */
   memoryLimit?: number;
+  /** Whether it keeps a second copy of every filter of a convolution, arranged for its kernels. */
+  copiesFilters?: boolean;
 }
 
 /** What may run the models, by the name of our option. */
@@ -21,6 +23,7 @@ const backends = {
     load: importWasm,
     ready: refuseFullMemory,
     memoryLimit: 4 * 2 ** 30, // tfjs compiles it for 32-bit addresses
+    copiesFilters: true,
   },
   cpu: { tfjsName: "cpu", load: async () => (await import("@tensorflow/tfjs-backend-cpu")).version_cpu },
   tensorflow: { tfjsName: "tensorflow", load: importTensorflow },
@@ -59,6 +62,15 @@ export async function useBackend(name: BackendName): Promise<string> {
 
 /** The bytes that a backend of tfjs can hold at most; infinite where that is all the memory there is. */
 export function memoryLimit(name: string): number {
-  const known: Backend | undefined = Object.hasOwn(backends, name) ? backends[name as BackendName] : undefined;
-  return known?.memoryLimit ?? Number.POSITIVE_INFINITY;
+  return known(name)?.memoryLimit ?? Number.POSITIVE_INFINITY;
+}
+
+/** The bytes that a weight of some shape takes on a backend of tfjs, in use. All compute in float32. */
+export function weightBytes(name: string, shape: readonly number[]): number {
+  const isFilter = shape.length === 4;
+  return 4 * tf.util.sizeFromShape([...shape]) * (isFilter && known(name)?.copiesFilters ? 2 : 1);
+}
+
+function known(name: string): Backend | undefined {
+  return Object.hasOwn(backends, name) ? backends[name as BackendName] : undefined;
 }

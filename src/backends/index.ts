@@ -1,3 +1,3 @@
-export { type BackendName, backendNames, defaultBackend, memoryLimit, useBackend } from "./choose.ts";
+export { type BackendName, backendNames, defaultBackend, memoryLimit, useBackend, weightBytes } from "./choose.ts";
 export { type BackendReport, selfTest } from "./self-test.ts";
 export { onShapes, type ShapeRun } from "./shapes.ts";

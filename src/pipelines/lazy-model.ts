@@ -1,5 +1,7 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { weightBytes } from "../backends/index.ts";
 import type { Layer } from "../layers/layer.ts";
-import { countParameters, disposeWeights } from "../layers/tree.ts";
+import { disposeWeights, parameters } from "../layers/tree.ts";
 import { loadWeights, type WeightSource } from "../weights/index.ts";
 import type { Progress } from "./request.ts";
 
@@ -22,9 +24,10 @@ export class LazyModel<M extends Layer = Layer> {
     this.#open = open;
   }
 
-  /** What the weights take in memory: all compute in float32, however they are stored. */
+  /** What the weights take in memory on the active backend. */
   get bytes(): number {
-    return 4 * countParameters(this.model);
+    const backend = tf.getBackend();
+    return [...parameters(this.model)].reduce((sum, [, { shape }]) => sum + weightBytes(backend, shape), 0);
   }
 
   get isLoaded(): boolean {
