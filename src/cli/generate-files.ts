@@ -2,17 +2,26 @@ import { readFile } from "node:fs/promises";
 import { join, parse } from "node:path";
 import { InputError } from "../errors.ts";
 import { reading, writeFileAtomically } from "../files.ts";
+import type { Picture } from "../image/index.ts";
 import type { GenerateOptions, GenerationResult, TensorData } from "../pipelines/index.ts";
 import type { WeightSource } from "../weights/index.ts";
 import type { CommandOptions } from "./generate.ts";
 
-/** The settings in a picture's file, and what there is to say of them. */
-export async function readRecord(path: string): Promise<{ record: Partial<GenerateOptions>; notes: string[] }> {
+/** What a picture's file says of how it was made. */
+export interface Recorded {
+  record: Partial<GenerateOptions>;
+  scheduler?: string | undefined;
+  /** What there is to say of it. */
+  notes: string[];
+}
+
+export async function readRecord(path: string): Promise<Recorded> {
   const { decodePngTexts, generationRecordFrom } = await import("../image/index.ts");
+  const { schedulerNames } = await import("../schedulers/index.ts");
   const {
     unused,
     model: _,
-    scheduler: __,
+    scheduler,
     strength,
     ...record
   } = generationRecordFrom(decodePngTexts(await reading(path, readFile(path)), path), path);
@@ -21,7 +30,18 @@ export async function readRecord(path: string): Promise<{ record: Partial<Genera
   if (strength !== undefined && strength < 1) {
     notes.push(`${path} was made from another picture's latents: give them with --latents and --strength ${strength}.`);
   }
-  return { record: record as Partial<GenerateOptions>, notes };
+  if (scheduler === undefined || schedulerNames.includes(scheduler))
+    return { record: record as Recorded["record"], scheduler, notes };
+  notes.push(
+    `${path} was made with the scheduler ${JSON.stringify(scheduler)}, which is not known here: the model's own is used.`,
+  );
+  return { record: record as Recorded["record"], notes };
+}
+
+/** The pixels of a PNG file. */
+export async function readPicture(path: string): Promise<Picture> {
+  const { decodePng } = await import("../image/index.ts");
+  return decodePng(await reading(path, readFile(path)), path).picture;
 }
 
 /** Names under which latents are found, the first that is there. */
@@ -49,7 +69,6 @@ export async function readLatents(path: string): Promise<TensorData> {
 
 /** A mask [1, 1, H, W] of 0…1: a PNG file's brightness, or the tensor "mask" of a safetensors file. */
 export async function readMask(path: string): Promise<TensorData> {
-  const { decodePng } = await import("../image/index.ts");
   const { openSafetensors } = await import("../weights/index.ts");
   if (/\.safetensors$/i.test(path)) {
     const source = await openSafetensors(path);
@@ -59,7 +78,7 @@ export async function readMask(path: string): Promise<TensorData> {
       await source.close();
     }
   }
-  const { picture } = decodePng(await reading(path, readFile(path)), path);
+  const picture = await readPicture(path);
   const data = new Float32Array(picture.width * picture.height);
   for (let i = 0; i < data.length; i++) {
     data[i] = Math.max(picture.data[3 * i]!, picture.data[3 * i + 1]!, picture.data[3 * i + 2]!) / 255;

@@ -4,7 +4,15 @@ import type { TextMask } from "../models/siglip-text.ts";
 import type { GenerateOptions, GenerationResult, TextHiddenState } from "../pipelines/index.ts";
 import type { Seed } from "../random/index.ts";
 import { duration } from "./format.ts";
-import { readLatents, readMask, readRecord, savePictures, saveTensors } from "./generate-files.ts";
+import {
+  type Recorded,
+  readLatents,
+  readMask,
+  readPicture,
+  readRecord,
+  savePictures,
+  saveTensors,
+} from "./generate-files.ts";
 import { collect, decimal, integer } from "./numbers.ts";
 import { backendOption, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
@@ -30,6 +38,7 @@ export interface CommandOptions {
   textMask?: TextMask;
   textHiddenState?: TextHiddenState;
   latents?: string;
+  image?: string;
   strength?: number;
   mask?: string;
   similarityThreshold?: number;
@@ -92,8 +101,13 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
     .addOption(backendOption())
     .option("--from <file>", "make the picture of this PNG file again; other options change what it says")
     .option("--latents <file>", "start from saved latents: a file of --save-latents, or a PNG of --save-latent-in-png")
-    .option("--strength <x>", "with --latents: how much of them is made anew (default: 1)", decimal({ min: 0, max: 1 }))
-    .option("--mask <file>", "with --latents: a picture that is white where they are made anew, black where they stay")
+    .option("--image <file>", "start from a PNG picture, where the model's encoder is not blank")
+    .option(
+      "--strength <x>",
+      "with --latents or --image: how much of it is made anew (default: 1)",
+      decimal({ min: 0, max: 1 }),
+    )
+    .option("--mask <file>", "with --latents or --image: a picture, white where it is made anew, black where it stays")
     .option(
       "--similarity-threshold <x>",
       "probability over which a character counts as detected",
@@ -133,9 +147,9 @@ async function generate(options: CommandOptions, signal: AbortSignal): Promise<v
   const progress = new Progress({ quiet: options.quiet });
   const started = performance.now();
   try {
-    const { request, notes } = await requestFrom(options);
+    const { request, scheduler, notes } = await requestFrom(options);
     for (const note of notes) progress.say(`note: ${note}`);
-    const pipeline = await openPipeline(options.model, { backend: options.backend, scheduler: options.scheduler });
+    const pipeline = await openPipeline(options.model, { backend: options.backend, scheduler });
     const result = await pipeline.run({
       ...request,
       signal,
@@ -154,8 +168,10 @@ async function generate(options: CommandOptions, signal: AbortSignal): Promise<v
 }
 
 /** What the options, and the picture of --from, ask for. */
-async function requestFrom(options: CommandOptions): Promise<{ request: GenerateOptions; notes: string[] }> {
-  const { record, notes } = options.from === undefined ? { record: {}, notes: [] } : await readRecord(options.from);
+async function requestFrom(
+  options: CommandOptions,
+): Promise<{ request: GenerateOptions; scheduler: string | undefined; notes: string[] }> {
+  const recorded: Recorded = options.from === undefined ? { record: {}, notes: [] } : await readRecord(options.from);
   const given: { [Name in keyof GenerateOptions]?: GenerateOptions[Name] | undefined } = {
     prompt: options.prompt,
     negativePrompt: options.negativePrompt,
@@ -171,6 +187,7 @@ async function requestFrom(options: CommandOptions): Promise<{ request: Generate
     textMask: options.textMask,
     textHiddenState: options.textHiddenState,
     latents: options.latents === undefined ? undefined : await readLatents(options.latents),
+    image: options.image === undefined ? undefined : await readPicture(options.image),
     strength: options.strength,
     mask: options.mask === undefined ? undefined : await readMask(options.mask),
     similarityThreshold: options.similarityThreshold,
@@ -178,10 +195,11 @@ async function requestFrom(options: CommandOptions): Promise<{ request: Generate
     tiledDecode: options.tiledDecode,
   };
   const request = {
-    ...record,
+    ...recorded.record,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
-  return { request: request as GenerateOptions, notes };
+  const scheduler = options.scheduler ?? recorded.scheduler;
+  return { request: request as GenerateOptions, scheduler, notes: recorded.notes };
 }
 
 function seed(text: string): Seed {
