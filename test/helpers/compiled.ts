@@ -19,13 +19,12 @@ export async function compileSources(): Promise<{ folder: string; remove: () => 
   };
   await writeFile(join(folder, "package.json"), '{"type":"module"}');
   for (const file of await readdir(join(root, "src"), { recursive: true })) {
-    if (!file.endsWith(".ts")) continue;
-    const { outputText } = ts.transpileModule(await readFile(join(root, "src", file), "utf8"), {
-      compilerOptions: options,
-    });
+    if (!/\.[jt]s$/.test(file)) continue;
+    const source = await readFile(join(root, "src", file), "utf8");
     const target = join(folder, file.replace(/\.ts$/, ".js"));
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, outputText);
+    const isScript = file.endsWith(".js");
+    await writeFile(target, isScript ? source : ts.transpileModule(source, { compilerOptions: options }).outputText);
   }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -1,0 +1,179 @@
+import { createHash } from "node:crypto";
+import { dirname, relative } from "node:path";
+import type { Call, FilePlace, Node } from "./graph.ts";
+import { type Attribute, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValue, type Opsets } from "./onnx.ts";
+import { workOf } from "./work.ts";
+
+/** Operator sets that kernels may use. `com.microsoft` is ONNX Runtime's own. */
+const opsets: Opsets = { "": 21, "com.microsoft": 1, "com.microsoft.nchwc": 1 };
+
+/** A graph that can be run: the nodes that go in and come out, and what its structure is called. */
+export interface Program {
+  /** Equal for graphs that are the same but for the numbers that go in. */
+  readonly key: string;
+  readonly inputs: readonly Node[];
+  readonly outputs: readonly Node[];
+  /** The operators, each after what it needs. */
+  readonly calls: readonly Call[];
+  /** The weights in files that it reads. */
+  readonly places: readonly FilePlace[];
+  /** The folder below which these files lie. */
+  readonly folder: string | undefined;
+  /** Floating-point operations, roughly. */
+  readonly work: number;
+  /** Encodes it as an ONNX model. Only for a structure that is new. */
+  encode(): Uint8Array;
+}
+
+/** What has to be computed for some nodes, inputs before outputs. */
+export function callsFor(wanted: Iterable<Node>): Call[] {
+  const order: Call[] = [];
+  const seen = new Set<Call>();
+  const stack: { call: Call; isExpanded: boolean }[] = []; // not recursion: chains have any length
+  const push = (node: Node | undefined) => {
+    if (node?.origin.kind === "recorded" && !seen.has(node.origin.call)) {
+      stack.push({ call: node.origin.call, isExpanded: false });
+    }
+  };
+  for (const node of wanted) push(node);
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    if (top.isExpanded) order.push(top.call);
+    else if (!seen.has(top.call)) {
+      seen.add(top.call);
+      stack.push({ call: top.call, isExpanded: true });
+      for (const input of top.call.inputs) push(input);
+    }
+  }
+  return order;
+}
+
+/** Weights in files, and their transposes: whatever needs them computes them from the file, they are never results. */
+export function isConstant(node: Node): boolean {
+  for (let current = node; ; ) {
+    const { origin } = current;
+    if (origin.kind === "file") return true;
+    if (origin.kind !== "recorded" || !viewOperators.has(origin.call.type)) return false;
+    current = origin.call.inputs[0]!;
+  }
+}
+const viewOperators = new Set(["Transpose", "Reshape", "Cast"]);
+
+/**
+ * The program that computes some nodes, and on the way every other one that somebody will need later, so that nothing is
+ * computed twice.
+ */
+export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Program {
+  const names = new Map<Node, string>();
+  const inputs: Node[] = [];
+  const constants: Node[] = [];
+  const files: Node[] = [];
+  const uses = new Map<Node, number>();
+  const structure: string[] = [];
+
+  const nameOf = (node: Node): string => {
+    const known = names.get(node);
+    if (known !== undefined) return known;
+    const { kind } = node.origin;
+    if (kind === "spent") throw new Error("A tensor is needed that was let go: a kernel or the backend counts wrong.");
+    const list = kind === "constant" ? constants : kind === "file" ? files : inputs;
+    const name = `${kind === "constant" ? "c" : kind === "file" ? "w" : "i"}${list.length}`;
+    list.push(node);
+    names.set(node, name);
+    structure.push(`${name}:${describe(node)}`);
+    return name;
+  };
+
+  const nodes = calls.map((call, index): OnnxNode => {
+    const { type, domain, attributes, kernel } = call;
+    const inputNames = call.inputs.map((node) => {
+      if (!node) return "";
+      uses.set(node, (uses.get(node) ?? 0) + 1);
+      return nameOf(node);
+    });
+    const outputNames = call.outputs.map((node, i) => {
+      const name = `n${index}${i === 0 ? "" : `_${i}`}`;
+      names.set(node, name);
+      return name;
+    });
+    structure.push(`${domain}.${type}(${inputNames})${attributesKey(attributes)}${outputNames.length}`);
+    return { name: `${kernel}/${index}`, type, domain, attributes, inputs: inputNames, outputs: outputNames };
+  });
+
+  const outputs = calls
+    .flatMap((call) => call.outputs)
+    .filter((node) => wanted.has(node) || (node.holders > (uses.get(node) ?? 0) && !isConstant(node)));
+  structure.push(`→${outputs.map((node) => names.get(node))}`);
+
+  const places = files.map(placeOf);
+  const folder = files.length > 0 ? commonFolder(places.map(({ path }) => path)) : undefined;
+  const value = (node: Node): OnnxValue => ({ name: names.get(node)!, type: node.type, shape: node.shape });
+  const initializer = (node: Node): OnnxTensor => ({ ...value(node), data: dataOf(node, folder) });
+  return {
+    key: createHash("sha256").update(structure.join("\n")).digest("base64"),
+    inputs,
+    outputs,
+    calls,
+    places,
+    folder,
+    work: calls.reduce((sum, call) => sum + workOf(call), 0),
+    encode: () =>
+      encodeModel(
+        {
+          nodes,
+          initializers: [...constants, ...files].map(initializer),
+          inputs: inputs.map(value),
+          outputs: outputs.map(value),
+        },
+        opsets,
+      ),
+  };
+}
+
+/** What of a leaf belongs to the structure: of an input its type and shape, of a constant its numbers too. */
+function describe({ origin, type, shape }: Node): string {
+  if (origin.kind === "constant") return `${type}[${shape}]=${origin.values}`;
+  if (origin.kind === "file") return `${type}[${shape}]@${placeKey(origin.place)}`;
+  return `${type}[${shape}]`;
+}
+
+/** Equal for equal places in files that did not change. */
+export function placeKey({ path, offset, modified }: FilePlace): string {
+  return `${offset}:${modified}:${path}`;
+}
+
+function attributesKey(attributes: Readonly<Record<string, Attribute>>): string {
+  return Object.entries(attributes)
+    .map(
+      ([name, value]) =>
+        `{${name}=${typeof value === "object" && "nodes" in value ? JSON.stringify(value, plain) : value}}`,
+    )
+    .join("");
+}
+
+function plain(_: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `${value}` : value;
+}
+
+function dataOf({ origin }: Node, folder: string | undefined): OnnxTensor["data"] {
+  if (origin.kind === "constant") {
+    const { buffer, byteOffset, byteLength } = origin.values;
+    return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  }
+  if (origin.kind !== "file") throw new Error("Only constants and files are part of a program.");
+  const { path, offset, length } = origin.place;
+  return { file: relative(folder!, path), offset, length };
+}
+
+function placeOf({ origin }: Node): FilePlace {
+  if (origin.kind !== "file") throw new Error("This node has no file.");
+  return origin.place;
+}
+
+/** The deepest folder that holds all files. */
+function commonFolder(paths: readonly string[]): string {
+  let folder = dirname(paths[0]!);
+  for (const path of new Set(paths)) {
+    while (relative(folder, path).startsWith("..")) folder = dirname(folder);
+  }
+  return folder;
+}

@@ -1,0 +1,139 @@
+import type { Attribute, ElementType } from "./onnx.ts";
+
+/** Numbers as JavaScript has them. */
+export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array;
+
+/** A place of a tensor's bytes in a file, and what the file was when it was opened. */
+export interface FilePlace {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly fileSize: number;
+  /** When it was last modified, in milliseconds. */
+  readonly modified: number;
+}
+
+/** Where the numbers of a node are. */
+export type Origin =
+  /** Not computed yet: an output of an operator. */
+  | { readonly kind: "recorded"; readonly call: Call }
+  /** Part of the structure of the graph: a list of axes, a shape. */
+  | { readonly kind: "constant"; readonly values: Values }
+  /** In JavaScript, not yet sent to the worker. */
+  | { readonly kind: "host"; readonly values: Values }
+  /** In a file that ONNX Runtime maps into memory. */
+  | { readonly kind: "file"; readonly place: FilePlace }
+  /** In the worker, under a number; small ones that came from JavaScript are still here too. */
+  | { readonly kind: "computed"; readonly id: number; readonly values?: Values | undefined }
+  /** It was on the way to a result and nobody needed it afterwards. */
+  | { readonly kind: "spent" };
+
+/** A tensor in the graph: its type, its shape, and where its numbers come from. */
+export interface Node {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  origin: Origin;
+  /** How many need it: tensors of tfjs, and operators that are not computed yet. */
+  holders: number;
+}
+
+/** An operator that was recorded. */
+export interface Call {
+  readonly type: string;
+  readonly domain: string;
+  readonly attributes: Readonly<Record<string, Attribute>>;
+  /** Undefined where an input is left out. */
+  readonly inputs: readonly (Node | undefined)[];
+  readonly outputs: readonly Node[];
+  /** The kernel of tfjs that it was recorded for. */
+  readonly kernel: string;
+}
+
+/** What an operator gives. */
+export interface OutputSpec {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+/** The kernel that is recording, and what it recorded. */
+let recording: { kernel: string; calls: Call[] } = { kernel: "", calls: [] };
+
+/** The operators that a kernel records, in their order, beside what it returns. */
+export function recordedBy<T>(kernel: string, run: () => T): { result: T; calls: Call[] } {
+  const outer = recording;
+  recording = { kernel, calls: [] };
+  try {
+    return { result: run(), calls: recording.calls };
+  } catch (error) {
+    releaseUnneeded(recording.calls);
+    throw error;
+  } finally {
+    recording = outer;
+  }
+}
+
+/** Records an operator. Its inputs are held until it is computed or nobody needs it any more. */
+export function record(
+  type: string,
+  inputs: readonly (Node | undefined)[],
+  outputs: readonly OutputSpec[],
+  { domain = "", ...attributes }: { domain?: string } & Record<string, Attribute> = {},
+): Node[] {
+  for (const input of inputs) if (input) input.holders++;
+  const { kernel } = recording;
+  const call: Call = { type, domain, attributes: attributes as Call["attributes"], inputs, outputs: [], kernel };
+  const origin: Origin = { kind: "recorded", call };
+  const nodes = outputs.map(({ type: elementType, shape }): Node => ({ type: elementType, shape, origin, holders: 0 }));
+  (call.outputs as Node[]).push(...nodes);
+  recording.calls.push(call);
+  return nodes;
+}
+
+export function leaf(type: ElementType, shape: readonly number[], origin: Origin): Node {
+  return { type, shape, origin, holders: 0 };
+}
+
+/** What nobody needs any more. */
+export interface Released {
+  /** Numbers of values in the worker. */
+  readonly values: number[];
+  readonly places: FilePlace[];
+  /** Operators that will not be computed. */
+  readonly calls: Call[];
+}
+
+/** One holder less of each node. What nobody needs any more is let go, and what was recorded only for it. */
+export function release(nodes: readonly Node[]): Released {
+  const released: Released = { values: [], places: [], calls: [] };
+  const stack = [...nodes]; // not recursion: chains of recorded operators have any length
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (--node.holders > 0) continue;
+    const { origin } = node;
+    if (origin.kind === "computed") released.values.push(origin.id);
+    if (origin.kind === "file") released.places.push(origin.place);
+    if (origin.kind === "recorded" && isUnneeded(origin.call)) stack.push(...drop(origin.call, released));
+  }
+  return released;
+}
+
+/** Lets go of operators whose outputs nobody took. */
+export function releaseUnneeded(calls: readonly Call[]): Released {
+  const released: Released = { values: [], places: [], calls: [] };
+  for (const call of calls.toReversed()) {
+    if (!isUnneeded(call) || call.outputs.some(({ origin }) => origin.kind !== "recorded")) continue;
+    const more = release(drop(call, released));
+    for (const key of ["values", "places", "calls"] as const) (released[key] as unknown[]).push(...more[key]);
+  }
+  return released;
+}
+
+/** An operator that will not be computed; its inputs come back, which it holds no longer. */
+function drop(call: Call, released: Released): Node[] {
+  released.calls.push(call);
+  for (const output of call.outputs) output.origin = { kind: "spent" };
+  return call.inputs.filter((input) => input !== undefined);
+}
+
+function isUnneeded({ outputs }: Call): boolean {
+  return outputs.every(({ holders }) => holders <= 0);
+}

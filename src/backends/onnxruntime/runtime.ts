@@ -1,0 +1,156 @@
+import { Worker } from "node:worker_threads";
+import type { Tensor } from "onnxruntime-node";
+import { WeightsError } from "../../errors.ts";
+import { type Program, placeKey } from "./compile.ts";
+import { changedFile } from "./files.ts";
+import type { FilePlace, Node, Values } from "./graph.ts";
+import { type Answer, type Counts, type Request, type Sent, shared } from "./protocol.ts";
+import { Sessions } from "./sessions.ts";
+
+export interface RuntimeOptions {
+  /** Threads that compute; by default as many as the machine has cores. Results differ in their last bits by it. */
+  threads?: number | undefined;
+  /** Sessions that are kept for graphs of the same structure. */
+  maxSessions?: number | undefined;
+}
+
+/** Numbers of up to so many bytes stay in JavaScript too when they are sent. */
+const smallBytes = 4096;
+
+/** ONNX Runtime in a thread of its own: programs and numbers go in, numbers come out. */
+export class Runtime {
+  readonly #worker: Worker;
+  readonly #state = new Int32Array(new SharedArrayBuffer(shared.bytes));
+  readonly #sessions: Sessions;
+  readonly #questions = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
+  #unneeded: number[] = [];
+  #count = 0;
+  /** Why nothing is answered any more. */
+  #ended: Error | undefined;
+
+  constructor(options: RuntimeOptions = {}) {
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: this.#state.buffer });
+    this.#worker.unref(); // it keeps no program alive
+    this.#worker.on("message", ({ question, ...answer }: Answer & { question: number }) => {
+      this.#questions.get(question)?.resolve(answer);
+      this.#questions.delete(question);
+      if (this.#questions.size === 0) this.#worker.unref();
+    });
+    this.#worker.on("error", (error) => this.#fail(new Error(`ONNX Runtime's thread has ended: ${error.message}`)));
+    this.#worker.on("exit", (code) => {
+      process.off("exit", this.#waitUntilIdle);
+      this.#fail(new Error(`ONNX Runtime's thread has ended, with exit code ${code}.`));
+    });
+    process.on("exit", this.#waitUntilIdle);
+    this.#sessions = new Sessions(options, (request) => this.#post(request));
+  }
+
+  /**
+   * Runs a program. It does not wait: what it computes is there for whatever is asked afterwards. What can't be computed
+   * says so when it is read.
+   */
+  run(program: Program, { isRepeated }: { isRepeated: boolean }): void {
+    const outputs = program.outputs.map(() => this.#next());
+    const changed = changedFile(program.places);
+    if (changed) {
+      this.#post({ kind: "fail", outputs, reason: { message: changed, isAboutWeights: true } });
+    } else {
+      const session = this.#sessions.open(program);
+      this.#post({ kind: "run", session, inputs: program.inputs.map((node) => this.#send(node)), outputs });
+      if (!isRepeated) this.#sessions.close(program.key);
+    }
+    for (const [index, node] of program.outputs.entries()) node.origin = { kind: "computed", id: outputs[index]! };
+  }
+
+  /** The numbers of a value. @throws Error with ONNX Runtime's words where it could not be computed */
+  async read(id: number): Promise<Tensor.DataType> {
+    return (await this.#ask((question) => ({ kind: "read", id, question }))).values!;
+  }
+
+  /** Resolves when some values are computed. @throws Error where one could not be */
+  async settle(ids: readonly number[]): Promise<void> {
+    await this.#ask((question) => ({ kind: "settle", ids, question }));
+  }
+
+  async counts(): Promise<Counts> {
+    return (await this.#ask((question) => ({ kind: "count", question }))).counts!;
+  }
+
+  /** Frees values, after what was asked before. */
+  free(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    if (this.#unneeded.length === 0) queueMicrotask(() => this.#freeUnneeded());
+    this.#unneeded.push(...ids);
+  }
+
+  /** Frees what was made for weights in files that nobody uses any more. */
+  forget(places: readonly FilePlace[]): void {
+    if (places.length > 0) this.#sessions.closeThoseWith(new Set(places.map(placeKey)));
+  }
+
+  /** Ends the thread, with all that it holds. What is still waited for fails. */
+  async end(): Promise<void> {
+    this.#fail(new Error("The backend was removed before this was computed."));
+    const ended = new Promise((resolve) => this.#worker.once("exit", resolve));
+    Atomics.store(this.#state, shared.isEnding, 1);
+    this.#post({ kind: "end" });
+    await ended;
+  }
+
+  /** The program ends, and all threads with it: not within a call of ONNX Runtime, which is soon over. */
+  readonly #waitUntilIdle = (): void => {
+    Atomics.store(this.#state, shared.isEnding, 1);
+    Atomics.wait(this.#state, shared.isBusy, 1);
+  };
+
+  /** The number under which the worker has a node's numbers, and the numbers themselves the first time. */
+  #send(node: Node): number | Sent {
+    const { origin, type, shape } = node;
+    if (origin.kind === "computed") return origin.id;
+    if (origin.kind !== "host") throw new Error("Only numbers can be sent.");
+    const id = this.#next();
+    node.origin = { kind: "computed", id, values: ifSmall(origin.values) };
+    return { id, type: type as Tensor.Type, shape, values: origin.values };
+  }
+
+  #ask(request: (question: number) => Request): Promise<Answer> {
+    const question = this.#next();
+    return new Promise<Answer>((resolve, reject) => {
+      if (this.#ended) throw this.#ended;
+      this.#questions.set(question, { resolve, reject });
+      this.#worker.ref(); // whoever waits for an answer wants the program to go on
+      this.#post(request(question));
+    }).then((answer) => {
+      const { failure } = answer;
+      if (failure) throw failure.isAboutWeights ? new WeightsError(failure.message) : new Error(failure.message);
+      return answer;
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#ended ??= error;
+    for (const { reject } of this.#questions.values()) reject(this.#ended);
+    this.#questions.clear();
+    this.#worker.unref();
+  }
+
+  #freeUnneeded(): void {
+    if (this.#unneeded.length === 0) return;
+    const ids = this.#unneeded;
+    this.#unneeded = [];
+    this.#post({ kind: "free", ids });
+  }
+
+  #post(request: Request): void {
+    this.#freeUnneeded();
+    this.#worker.postMessage(request);
+  }
+
+  #next(): number {
+    return ++this.#count;
+  }
+}
+
+function ifSmall(values: Values): Values | undefined {
+  return values.byteLength <= smallBytes ? values : undefined;
+}

@@ -1,0 +1,135 @@
+// The thread in which ONNX Runtime works: its calls block, and here they block nobody. It is JavaScript, so that it runs as
+// it stands, from the sources and from what is built of them. Messages are worked off in their order.
+import { parentPort, workerData } from "node:worker_threads";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+
+/** @typedef {import("./protocol.ts").Request} Request */
+/** @typedef {import("./protocol.ts").Failure} Failure */
+
+/** Results of earlier runs and numbers that were sent, by number; or why they are not there. */
+/** @type {Map<number, Tensor | Failure>} */
+const values = new Map();
+/** @type {Map<number, InferenceSession | Failure>} */
+const sessions = new Map();
+
+/** @param {Request} request */
+async function handle(request) {
+  switch (request.kind) {
+    case "create":
+      try {
+        sessions.set(request.session, await InferenceSession.create(request.model, request.options));
+      } catch (error) {
+        sessions.set(request.session, failureFrom(error));
+      }
+      return;
+    case "run":
+      return run(request);
+    case "fail":
+      for (const output of request.outputs) values.set(output, request.reason);
+      return;
+    case "read": {
+      const value = valueUnder(request.id);
+      answer(request.question, isFailure(value) ? { failure: value } : { values: value.data });
+      return;
+    }
+    case "settle": {
+      answer(request.question, { failure: request.ids.map(valueUnder).find(isFailure) });
+      return;
+    }
+    case "count":
+      answer(request.question, { counts: { values: values.size, sessions: sessions.size } });
+      return;
+    case "free":
+      for (const id of request.ids) {
+        const value = values.get(id);
+        if (value && !isFailure(value)) value.dispose();
+        values.delete(id);
+      }
+      return;
+    case "close": {
+      const session = sessions.get(request.session);
+      if (session && !isFailure(session)) await session.release();
+      sessions.delete(request.session);
+      return;
+    }
+    case "end":
+      parentPort?.close(); // nothing else keeps the thread alive
+  }
+}
+
+/** @param {Extract<Request, { kind: "run" }>} request */
+async function run({ session: id, inputs, outputs }) {
+  /** @type {Record<string, Tensor>} */
+  const feeds = {};
+  /** @type {Failure | undefined} */
+  let failure;
+  for (const [index, input] of inputs.entries()) {
+    if (typeof input !== "number") values.set(input.id, new Tensor(input.type, input.values, input.shape));
+    const value = valueUnder(typeof input === "number" ? input : input.id);
+    if (isFailure(value)) failure ??= value;
+    else feeds[`i${index}`] = value;
+  }
+  const session = sessions.get(id) ?? { message: `There is no session ${id}.` };
+  if (isFailure(session)) failure ??= session;
+  try {
+    if (failure || isFailure(session)) throw failure;
+    const results = await session.run(feeds);
+    for (const [index, name] of session.outputNames.entries()) {
+      values.set(/** @type {number} */ (outputs[index]), /** @type {Tensor} */ (results[name]));
+    }
+  } catch (error) {
+    for (const output of outputs) values.set(output, failure ?? failureFrom(error));
+  }
+}
+
+/**
+ * @param {number} id
+ * @returns {Tensor | Failure}
+ */
+function valueUnder(id) {
+  return values.get(id) ?? { message: `There is no value ${id}.` };
+}
+
+/**
+ * @param {Tensor | InferenceSession | Failure} it
+ * @returns {it is Failure}
+ */
+function isFailure(it) {
+  return "message" in it;
+}
+
+/**
+ * @param {unknown} error
+ * @returns {Failure}
+ */
+function failureFrom(error) {
+  return { message: `ONNX Runtime: ${error instanceof Error ? error.message : error}` };
+}
+
+/**
+ * @param {number} question
+ * @param {import("./protocol.ts").Answer} content
+ */
+function answer(question, content) {
+  parentPort?.postMessage({ question, ...content });
+}
+
+/** Whether we are to end, and whether we are busy: see protocol.ts. */
+const state = new Int32Array(/** @type {SharedArrayBuffer} */ (workerData));
+
+/** @param {Request} request */
+async function handleUnlessEnding(request) {
+  Atomics.store(state, 1, 1);
+  try {
+    if (request.kind === "end" || Atomics.load(state, 0) === 0) await handle(request);
+  } finally {
+    Atomics.store(state, 1, 0);
+    Atomics.notify(state, 1);
+  }
+}
+
+// One after the other: a message may wait for ONNX Runtime, and the next must not overtake it.
+let last = Promise.resolve();
+parentPort?.on("message", (/** @type {Request} */ request) => {
+  last = last.then(() => handleUnlessEnding(request));
+});
