@@ -1,0 +1,103 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { operator, reshape, transpose } from "../build.ts";
+import type { Node } from "../graph.ts";
+import type { Kernels } from "../kernel.ts";
+import { biasAndActivation } from "./activation.ts";
+import { channelsFirst, channelsLast, readPart, type Window, window2d, window3d, windowAttributes } from "./window.ts";
+
+/** x [N, sides, I], filter [O, I / groups, sides] → [N, sides, O] */
+export function convolve(x: Node, filter: Node, window: Window, groups = 1): Node {
+  const shape = [x.shape[0]!, filter.shape[0]!, ...window.outputs];
+  const attributes = { ...windowAttributes(window), group: BigInt(groups) };
+  return channelsLast(
+    operator("Conv", [channelsFirst(readPart(x, window)), filter], { type: x.type, shape }, attributes),
+  );
+}
+
+/** [sides, I, O], as tfjs has it, → [O, I, sides], as ONNX and PyTorch have it */
+export function filterFirst(filter: Node): Node {
+  const rank = filter.shape.length;
+  return transpose(filter, [rank - 1, rank - 2, ...Array(rank - 2).keys()]);
+}
+
+/** [height, width, C, M] → [C·M, 1, height, width]: M outputs of each channel by itself */
+export function depthwiseFilter(filter: Node): Node {
+  const [height, width, channels, multiplier] = filter.shape as [number, number, number, number];
+  return reshape(transpose(filter, [2, 3, 0, 1]), [channels * multiplier, 1, height, width]);
+}
+
+/** What a kernel makes of pictures with the channels last, of pictures with the channels where `dataFormat` says. */
+export function inFormat(dataFormat: string | undefined, x: Node, run: (x: Node) => Node): Node {
+  return dataFormat === "NCHW" ? channelsFirst(run(channelsLast(x))) : run(x);
+}
+
+function conv2d(
+  x: Node,
+  filter: Node,
+  { strides, pad, dilations, dimRoundingMode, dataFormat }: ConvolutionAttributes,
+) {
+  return inFormat(dataFormat, x, (pictures) => {
+    const [inShape, filterShape] = [pictures.shape, filter.shape] as [Shape4D, Shape4D];
+    const info = tf.backend_util.computeConv2DInfo(
+      inShape,
+      filterShape,
+      strides,
+      dilations,
+      formatted(pad, dataFormat),
+      dimRoundingMode,
+    );
+    return convolve(pictures, filterFirst(filter), window2d(info));
+  });
+}
+
+function depthwise(x: Node, filter: Node, { strides, pad, dilations, dimRoundingMode }: ConvolutionAttributes): Node {
+  const [inShape, filterShape] = [x.shape, filter.shape] as [Shape4D, Shape4D];
+  const info = tf.backend_util.computeConv2DInfo(
+    inShape,
+    filterShape,
+    strides,
+    dilations ?? 1,
+    pad,
+    dimRoundingMode,
+    true,
+  );
+  return convolve(x, depthwiseFilter(filter), window2d(info), x.shape[3]!);
+}
+
+export type Shape4D = [number, number, number, number];
+export type Shape5D = [number, number, number, number, number];
+export type Padding = "same" | "valid" | number | tf.backend_util.ExplicitPadding;
+
+export interface ConvolutionAttributes {
+  strides: number | [number, number];
+  pad: Padding;
+  dilations: number | [number, number];
+  dimRoundingMode?: "floor" | "round" | "ceil";
+  dataFormat?: "NHWC" | "NCHW";
+}
+
+/** Explicit padding for channels that are last. */
+export function formatted(pad: Padding, dataFormat: string | undefined): Padding {
+  if (typeof pad !== "object" || dataFormat !== "NCHW") return pad;
+  return [pad[0], pad[2], pad[3], pad[1]] as tf.backend_util.ExplicitPadding;
+}
+
+export const convolution: Kernels = {
+  Conv2D: ({ inputs: { x, filter }, attrs }) => conv2d(x!, filter!, attrs),
+  FusedConv2D: (call) => {
+    const { inputs, attrs } = call;
+    return inFormat(attrs.dataFormat, conv2d(inputs.x!, inputs.filter!, attrs), (y) => biasAndActivation(y, call));
+  },
+  DepthwiseConv2dNative: ({ inputs: { x, filter }, attrs }) => depthwise(x!, filter!, attrs),
+  FusedDepthwiseConv2D: (call) => biasAndActivation(depthwise(call.inputs.x!, call.inputs.filter!, call.attrs), call),
+  Conv3D: ({ inputs: { x, filter }, attrs: { strides, pad, dilations } }) => {
+    const info = tf.backend_util.computeConv3DInfo(
+      x!.shape as Shape5D,
+      filter!.shape as Shape5D,
+      strides,
+      dilations,
+      pad,
+    );
+    return convolve(x!, filterFirst(filter!), window3d(info));
+  },
+};

@@ -1,0 +1,101 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { binary, cast, operator, reshape, scalar, sizeOf } from "../build.ts";
+import { leaf, type Node, record } from "../graph.ts";
+import type { Kernel, Kernels } from "../kernel.ts";
+import type { Shape4D, Shape5D } from "./convolution.ts";
+import { linearMap } from "./linear-map.ts";
+import { channelsFirst, channelsLast, readPart, type Window, window2d, window3d, windowAttributes } from "./window.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: as tfjs passes it
+function poolWindow(x: Node, { filterSize, strides, pad, dimRoundingMode }: any): Window {
+  const { computePool2DInfo, computePool3DInfo } = tf.backend_util;
+  return x.shape.length === 4
+    ? window2d(computePool2DInfo(x.shape as Shape4D, filterSize, strides, 1, pad, dimRoundingMode))
+    : window3d(computePool3DInfo(x.shape as Shape5D, filterSize, strides, 1, pad, dimRoundingMode));
+}
+
+/** The largest number in each window, and where it is: its number among all of [N, C, sides]. Both [N, C, sides]. */
+function largest(x: Node, window: Window): { values: Node; places: Node } {
+  const input = channelsFirst(cast(x, "float32"));
+  const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
+  const outputs = [
+    { type: "float32", shape },
+    { type: "int64", shape },
+  ] as const;
+  const [values, places] = record("MaxPool", [input], outputs, windowAttributes(window));
+  return { values: values!, places: places! };
+}
+
+const maxPool: Kernel = ({ x, attrs }) => {
+  const window = poolWindow(x, attrs);
+  const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
+  const input = channelsFirst(readPart(cast(x, "float32"), window));
+  return cast(channelsLast(operator("MaxPool", [input], { type: "float32", shape }, windowAttributes(window))), x.type);
+};
+
+const averagePool: Kernel = ({ x, attrs }) => {
+  const window = poolWindow(x, attrs);
+  const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
+  const input = channelsFirst(readPart(cast(x, "float32"), window));
+  return channelsLast(operator("AveragePool", [input], { type: "float32", shape }, windowAttributes(window)));
+};
+
+/** Each window's gradient goes to where its largest number is. */
+const maxPoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
+  const { places } = largest(input!, poolWindow(input!, attrs));
+  const turned = channelsFirst(input!).shape;
+  const [size, count] = [sizeOf(input!.shape), sizeOf(dy!.shape)];
+  const zeros = operator(
+    "ConstantOfShape",
+    [leaf("int64", [1], { kind: "constant", values: BigInt64Array.of(BigInt(size)) })],
+    {
+      type: "float32",
+      shape: [size],
+    },
+  );
+  const updates = reshape(channelsFirst(dy!), [count]);
+  const sums = operator("ScatterElements", [zeros, reshape(places, [count]), updates], zeros, {
+    axis: 0n,
+    reduction: "add",
+  });
+  return channelsLast(reshape(sums, turned));
+};
+
+/** Each window's gradient is shared among its cells, as tfjs does it: those beyond the picture count too. */
+const averagePoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
+  const window = poolWindow(input!, attrs);
+  let gradient = dy!;
+  for (const [side, length] of window.inputs.entries()) {
+    const [size, outputs] = [window.sizes[side]!, window.outputs[side]!];
+    gradient = linearMap(gradient, side + 1, length, outputs, (to, from) => {
+      const cell = to + window.before[side]! - from * window.strides[side]!;
+      return cell >= 0 && cell < size ? 1 / size : 0;
+    });
+  }
+  return gradient;
+};
+
+/** The place is numbered as tfjs numbers it: within [H, W, C], or within [N, H, W, C]. */
+const maxPoolWithArgmax: Kernel = ({ x, attrs }) => {
+  const { values, places } = largest(x, poolWindow(x, attrs));
+  const [, height, width, channels] = x.shape as Shape4D;
+  const [area, all] = [scalar(height * width, "int64"), scalar(height * width * channels, "int64")];
+  const cell = binary("Mod", places, area);
+  const channel = binary("Mod", binary("Div", places, area), scalar(channels, "int64"));
+  const within = binary("Add", binary("Mul", cell, scalar(channels, "int64")), channel);
+  const picture = binary("Mul", binary("Div", places, all), all);
+  const numbered = attrs.includeBatchInIndex ? binary("Add", within, picture) : within;
+  return [cast(channelsLast(values), x.type), cast(channelsLast(numbered), "int32")];
+};
+
+export const pooling: Kernels = {
+  MaxPool: maxPool,
+  MaxPool3D: maxPool,
+  MaxPoolGrad: maxPoolGradient,
+  MaxPool3DGrad: maxPoolGradient,
+  MaxPoolWithArgmax: maxPoolWithArgmax,
+  AvgPool: averagePool,
+  AvgPool3D: averagePool,
+  AvgPoolGrad: averagePoolGradient,
+  AvgPool3DGrad: averagePoolGradient,
+};

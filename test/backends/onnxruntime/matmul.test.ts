@@ -1,0 +1,64 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, test } from "vitest";
+import { errorAgainstCpu } from "../../helpers/on-both.ts";
+
+// Measured: within 3e-7. Sums are added up in another order.
+const tolerance = 1e-6;
+
+describe.each([
+  [[], []],
+  [[3], [3]],
+  [
+    [2, 3],
+    [2, 3],
+  ],
+  [[1], [4]],
+  [
+    [2, 3],
+    [1, 1],
+  ],
+])("batches %j and %j", (left, right) => {
+  test.each([
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ])("transposed: %j, %j", async (transposeA, transposeB) => {
+    const shapes = [
+      [...left, ...(transposeA ? [5, 4] : [4, 5])],
+      [...right, ...(transposeB ? [6, 5] : [5, 6])],
+    ];
+    const run = (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b, transposeA, transposeB);
+    expect(await errorAgainstCpu(shapes, run)).toBeLessThan(tolerance);
+  });
+});
+
+test.each(["linear", "relu", "elu", "sigmoid", "relu6", "leakyrelu", "prelu"] as const)(
+  "bias and %s",
+  async (activation) => {
+    const run = (a: tf.Tensor, b: tf.Tensor, bias: tf.Tensor, slope: tf.Tensor) =>
+      tf.fused.matMul({
+        a,
+        b,
+        bias,
+        activation,
+        leakyreluAlpha: 0.3,
+        ...(activation === "prelu" && { preluActivationWeights: slope }),
+      });
+    expect(await errorAgainstCpu([[4, 5], [5, 6], [6], [6]], run as never)).toBeLessThan(tolerance);
+  },
+);
+
+test("whole numbers", async () => {
+  const run = (a: tf.Tensor, b: tf.Tensor) =>
+    tf.matMul(tf.cast(tf.mul(a, 99), "int32"), tf.cast(tf.mul(b, 99), "int32"));
+  expect(
+    await errorAgainstCpu(
+      [
+        [4, 5],
+        [5, 6],
+      ],
+      run,
+    ),
+  ).toBe(0);
+});
