@@ -42,7 +42,8 @@ export function big(values: readonly number[]): bigint[] {
 
 export function reshape(x: Node, shape: readonly number[]): Node {
   if (equal(x.shape, shape)) return x;
-  return operator("Reshape", [x, ints(shape)], { type: x.type, shape });
+  const allowzero = shape.includes(0) ? 1n : 0n; // otherwise 0 stands for the length that there was
+  return operator("Reshape", [x, ints(shape)], { type: x.type, shape }, { allowzero });
 }
 
 /** Axis i of the result is axis `axes[i]` of x. Two transposes become one, or none. */
