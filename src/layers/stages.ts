@@ -51,7 +51,7 @@ export async function runStages<Out extends tf.TensorContainer>(
       const stage = paced.next();
       if (stage.done) return stage.value;
       onStage?.(count);
-      await nextTurn();
+      await endOfStage(stage.value);
     }
   } finally {
     paced.return(undefined as never);
@@ -59,7 +59,7 @@ export async function runStages<Out extends tf.TensorContainer>(
 }
 
 /** Stages one by one, each in a tidy, after which what is no longer needed is freed; all of it where the caller stops early. */
-export function* pace<Out extends tf.TensorContainer>(stages: Stages<Out>): Generator<void, Out, void> {
+export function* pace<Out extends tf.TensorContainer>(stages: Stages<Out>): Generator<readonly tf.Tensor[], Out, void> {
   let live: readonly tf.Tensor[] = [];
   try {
     for (;;) {
@@ -73,11 +73,22 @@ export function* pace<Out extends tf.TensorContainer>(stages: Stages<Out>): Gene
       live = [];
       if (stage.done) return stage.value;
       live = stage.value;
-      yield;
+      yield live;
     }
   } finally {
     for (const tensor of live) tensor.dispose();
   }
+}
+
+/** What a backend has that only records what is asked of it, and computes later. */
+interface RecordingBackend {
+  /** Starts computing what the next stages need, where that is much, and resolves when it is not far behind. */
+  endStage?(tensors: readonly tf.Tensor[]): Promise<void>;
+}
+
+async function endOfStage(live: readonly tf.Tensor[]): Promise<void> {
+  await (tf.backend() as RecordingBackend).endStage?.(live);
+  await nextTurn();
 }
 
 function tensorsIn(container: tf.TensorContainer): Set<tf.Tensor> {

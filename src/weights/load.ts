@@ -6,6 +6,7 @@ import { nextTurn } from "../layers/stages.ts";
 import { parameters } from "../layers/tree.ts";
 import { compareWeights, describeDifferences } from "./compare.ts";
 import { areFinite, fromFloat32, toFloat32 } from "./dtypes.ts";
+import { mapTensor } from "./map.ts";
 import { withUsualNames } from "./names.ts";
 import { inverse, permute } from "./permute.ts";
 import { notFinite, readPieces } from "./pieces.ts";
@@ -19,10 +20,16 @@ export interface LoadOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** Weights of up to so many bytes are read whatever the backend can: it takes a moment, and leaves the file free. */
+const soonRead = 16 * 2 ** 20;
+
 /**
  * Fills the parameters of a model from a source, one at a time. Names, shapes and kinds of number must agree, both
  * ways, and are compared before a weight is read; old and foreign names are understood. Where anything fails,
  * what was loaded is freed.
+ *
+ * A backend that can compute with weights where they lie in their file gets large ones so: nothing is read then, it takes
+ * milliseconds, and whether all numbers are finite shows in what is computed. The file must stay as it is.
  *
  * @throws WeightsError where the weights do not fit the model (it lists every difference) or are not finite.
  */
@@ -30,30 +37,52 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
   const weights = sourceThatFits(model, source);
   const total = [...parameters(model)].reduce((sum, [name]) => sum + byteLength(weights.entries.get(name)!), 0);
   let done = 0;
+  const tell = (bytes: number) => {
+    done += bytes;
+    options.onProgress?.(done, total);
+  };
   const loaded: Parameter[] = [];
   try {
     for (const [name, parameter] of parameters(model)) {
-      const values = new Float32Array(parameter.size);
-      let position = 0;
-      for await (const piece of readPieces(weights, name)) {
-        options.signal?.throwIfAborted();
-        const part = toFloat32(piece, weights.entries.get(name)!.dtype);
-        if (!areFinite(part)) throw notFinite(weights, name);
-        values.set(part, position);
-        position += part.length;
-        done += piece.length;
-        options.onProgress?.(done, total);
-        await nextTurn();
-      }
-      const turned = permute(values, parameter.shape, parameter.axes);
+      options.signal?.throwIfAborted();
+      const mapped = total > soonRead ? mapTensor(weights, name) : undefined;
+      const value = mapped ? turn(mapped, parameter) : await readWeight(weights, name, parameter, { ...options, tell });
+      if (mapped) tell(byteLength(weights.entries.get(name)!));
       loaded.push(parameter);
-      parameter.assign(tf.tensor(turned, parameter.valueShape, "float32"));
+      parameter.assign(value);
     }
     options.signal?.throwIfAborted();
   } catch (error) {
     for (const parameter of loaded) parameter.dispose();
     throw error;
   }
+}
+
+async function readWeight(
+  weights: WeightSource,
+  name: string,
+  { size, shape, axes, valueShape }: Parameter,
+  { signal, tell }: { signal?: AbortSignal | undefined; tell: (bytes: number) => void },
+): Promise<tf.Tensor> {
+  const values = new Float32Array(size);
+  let position = 0;
+  for await (const piece of readPieces(weights, name)) {
+    signal?.throwIfAborted();
+    const part = toFloat32(piece, weights.entries.get(name)!.dtype);
+    if (!areFinite(part)) throw notFinite(weights, name);
+    values.set(part, position);
+    position += part.length;
+    tell(piece.length);
+    await nextTurn();
+  }
+  return tf.tensor(permute(values, shape, axes), valueShape, "float32");
+}
+
+/** From PyTorch's layout to tfjs's. The tensor that is given is freed. */
+function turn(tensor: tf.Tensor, { axes }: Parameter): tf.Tensor {
+  const turned = tf.transpose(tensor, [...axes]);
+  tensor.dispose();
+  return turned;
 }
 
 /** The source as it is or under the usual names, whichever agrees with the model. */

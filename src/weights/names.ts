@@ -114,6 +114,11 @@ export function withUsualNames(source: WeightSource): WeightSource {
       const { start, end } = range ?? { start: 0, end: size };
       return source.read(origin.name, { start: origin.part * size + start, end: origin.part * size + end });
     },
+    place: (name) => {
+      const origin = origins.get(name);
+      const place = origin && source.place?.(origin.name);
+      return place && { ...place, offset: place.offset + origin.part * byteLength(origin.entry) };
+    },
     close: () => source.close(),
   };
 }

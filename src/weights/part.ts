@@ -11,6 +11,7 @@ export function partOf(source: WeightSource, isWanted: (name: string) => boolean
       if (isWanted(name)) return source.read(name, range);
       throw new WeightsError(`${source.path} has no tensor ${quoted(name)} in this part.`);
     },
+    place: (name) => (isWanted(name) ? source.place?.(name) : undefined),
     close: () => source.close(),
   };
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, realpath } from "node:fs/promises";
 import { InputError, WeightsError } from "../errors.ts";
 import { readFully, reading, statOfFile, writeFileAtomically } from "../files.ts";
 import {
@@ -29,11 +29,17 @@ export async function openSafetensors(path: string): Promise<WeightSource> {
   const file = await asWeightsError(reading(path, open(path)));
   try {
     const { entries, metadata, dataStart } = await readHeader(file, size, path);
+    const { mtimeMs } = await asWeightsError(reading(path, file.stat()));
+    const opened = { path: await asWeightsError(reading(path, realpath(path))), fileSize: size, modified: mtimeMs };
     return {
       path,
       metadata,
       entries,
       read: (name, range) => readTensor(file, path, { name, entry: entries.get(name), range, dataStart }),
+      place: (name) => {
+        const entry = entries.get(name);
+        return entry && { ...opened, offset: dataStart + entry.start };
+      },
       close: () => file.close(),
     };
   } catch (error) {

@@ -27,6 +27,7 @@ export async function openShards(indexPath: string): Promise<WeightSource> {
         if (file === undefined) throw new WeightsError(`${indexPath} has no tensor ${quoted(name)}.`);
         return shards.get(file)!.read(name, range);
       },
+      place: (name) => shards.get(weightMap.get(name) ?? "")?.place?.(name),
       close,
     };
   } catch (error) {

@@ -14,6 +14,16 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** Where a tensor's bytes lie in a file, and what the file was when it was opened. */
+export interface TensorPlace {
+  /** Absolute, and no link. */
+  readonly path: string;
+  readonly offset: number;
+  readonly fileSize: number;
+  /** When it was last modified, in milliseconds. */
+  readonly modified: number;
+}
+
 /** A place that weights are read from, one tensor at a time. */
 export interface WeightSource {
   /** The file or folder, for messages. */
@@ -27,6 +37,8 @@ export interface WeightSource {
    * @throws WeightsError where there is no such tensor, or the file is no longer as it was when it was opened.
    */
   read(name: string, range?: ByteRange): Promise<Uint8Array>;
+  /** Where `read` finds a tensor, in one piece; undefined where it is in no file. */
+  place?(name: string): TensorPlace | undefined;
   close(): Promise<void>;
 }
 

@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { unary } from "./build.ts";
+import { cast, unary } from "./build.ts";
 import { callsFor, compile, isConstant, type Program } from "./compile.ts";
 import {
   type Call,
+  type FilePlace,
   leaf,
   type Node,
   type Released,
@@ -31,6 +32,13 @@ const maxPending = 4_000;
 
 /** Floating-point operations, about half a second of them, that are worth a graph of their own in a long computation. */
 const stageWork = 100e9;
+
+/** What can be mapped, by safetensors' names. */
+const mappedTypes = {
+  F32: { type: "float32", bytes: 4 },
+  F16: { type: "float16", bytes: 2 },
+  BF16: { type: "bfloat16", bytes: 2 },
+} as const;
 
 /**
  * A backend of tfjs whose kernels do not compute. Each records which operators of ONNX stand for it; when a tensor is read,
@@ -63,7 +71,10 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     const { result, calls } = recordedBy(name, () =>
       kernel({ x: list[0]!, inputs: Object.fromEntries(nodes), list, attrs }),
     );
-    const tensors = [result].flat().map((node) => this.tensor(node));
+    const tensors = [result].flat().map((node) => {
+      const same = list.indexOf(node);
+      return same < 0 ? this.tensor(node) : this.#share(given[same]![1] as tf.TensorInfo);
+    });
     for (const call of calls) if (!isConstant(call.outputs[0]!)) this.#expect(call);
     this.#letGo(releaseUnneeded(calls));
     if (this.#pending.size > maxPending) this.#computePending();
@@ -76,6 +87,12 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     node.holders++;
     this.#entries.set(dataId, { node, texts: undefined, users: 1 });
     return { dataId, shape: [...node.shape], dtype: dtypeOf(node.type) };
+  }
+
+  /** What a kernel gives back as it got it is the same data, as tfjs expects of a clone. */
+  #share({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
+    this.incRef(dataId);
+    return { dataId, shape, dtype };
   }
 
   /** The node behind a tensor. */
@@ -160,6 +177,21 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     await before.catch(() => {});
   }
 
+  /**
+   * A float32 tensor whose numbers stay in a file, little-endian, from where ONNX Runtime maps them. The file must stay as
+   * it was when it had this size and time of modification; undefined for a dtype that can't be mapped.
+   */
+  mapTensor(
+    { path, offset, fileSize, modified }: Omit<FilePlace, "length">,
+    { dtype, shape }: { dtype: string; shape: readonly number[] },
+  ): tf.TensorInfo | undefined {
+    if (!Object.hasOwn(mappedTypes, dtype)) return undefined;
+    const { type, bytes } = mappedTypes[dtype as keyof typeof mappedTypes];
+    const place = { path, offset, length: bytes * tf.util.sizeFromShape([...shape]), fileSize, modified };
+    const { result } = recordedBy("map", () => cast(leaf(type, shape, { kind: "file", place }), "float32"));
+    return this.tensor(result);
+  }
+
   /** What the worker keeps, for whoever looks for a leak. */
   async counts(): Promise<Counts> {
     return this.#runtime.counts();
@@ -192,6 +224,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
   #done(call: Call): void {
     if (this.#pending.delete(call)) this.#work -= workOf(call);
+    if (this.#pending.size === 0) this.#work = 0; // and not what rounding left
   }
 
   #letGo({ values, places, calls }: Released): void {
