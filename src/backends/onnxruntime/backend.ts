@@ -66,7 +66,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     { inputs, attrs }: { inputs: tf.NamedTensorInfoMap | tf.TensorInfo[]; attrs?: unknown },
   ): tf.TensorInfo | tf.TensorInfo[] {
     const given = Object.entries(inputs).filter(([, info]) => info !== undefined);
-    const nodes = given.map(([key, info]) => [key, this.node((info as tf.TensorInfo).dataId)] as const);
+    const nodes = given.map(([key, info]) => [key, this.#operand(name, info as tf.TensorInfo)] as const);
     const list = nodes.map(([, node]) => node);
     const { result, calls } = recordedBy(name, () =>
       kernel({ x: list[0]!, inputs: Object.fromEntries(nodes), list, attrs }),
@@ -93,6 +93,14 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   #share({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
     this.incRef(dataId);
     return { dataId, shape, dtype };
+  }
+
+  #operand(name: string, { dataId, dtype }: tf.TensorInfo): Node {
+    if (dtype !== "string") return this.node(dataId);
+    throw new Error(
+      `The backend "${backendName}" has no text, so it can't compute ${name} of it. Do it in JavaScript, or on another ` +
+        'backend: `await tf.setBackend("cpu")`.',
+    );
   }
 
   /** The node behind a tensor. */
@@ -268,7 +276,16 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   override timerAvailable(): boolean {
-    return false;
+    return true;
+  }
+
+  /** How long it takes to record and compute what a function asks for, with what was recorded before. */
+  override async time(run: () => void): Promise<tf.BackendTimingInfo> {
+    const begin = performance.now();
+    run();
+    if (this.#pending.size > 0) this.#computePending();
+    await this.#runtime.settle([]);
+    return { kernelMs: performance.now() - begin };
   }
 
   override dispose(): void {
