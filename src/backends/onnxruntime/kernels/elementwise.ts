@@ -1,8 +1,8 @@
-import { binary, cast, operator, scalar, unary } from "../build.ts";
+import { binary, broadcast, cast, operator, scalar, unary } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import type { ElementType } from "../onnx.ts";
-import { choose, isNan, isNegative, isZero, overIntegers } from "./words.ts";
+import { choose, isInfinite, isNan, isNegative, isZero, overIntegers } from "./words.ts";
 
 // Arithmetic, and functions of one number.
 
@@ -121,13 +121,13 @@ function floorDivide(a: Node, b: Node): Node {
   return choose(isZero(b), scalar(0, "int32"), cast(quotient, "int32"));
 }
 
-/** a modulo b, with the sign of b. */
+/** a modulo b, with the sign of b; NaN, as in tfjs, where b is infinite and has another sign than a. */
 function modulo(a: Node, b: Node): Node {
   if (a.type === "float32") {
-    const remainder = operator("Mod", [a, b], binary("Sub", a, b), { fmod: 1n });
-    const differs = binary("Xor", isNegative(remainder), isNegative(b), "bool");
-    const isWrong = binary("And", differs, unary("Not", isZero(remainder)), "bool");
-    return choose(isWrong, binary("Add", remainder, b), remainder);
+    const remainder = operator("Mod", [a, b], { type: a.type, shape: broadcast(a.shape, b.shape) }, { fmod: 1n });
+    const moved = choose(isZero(remainder), remainder, binary("Add", remainder, b));
+    const differs = binary("Xor", isNegative(a), isNegative(b), "bool");
+    return choose(differs, choose(isInfinite(b), scalar(Number.NaN, "float32"), moved), remainder);
   }
   const divisor = choose(isZero(b), scalar(1, b.type), b);
   const remainder = cast(binary("Mod", cast(a, "int64"), cast(divisor, "int64")), "int32");
@@ -136,7 +136,9 @@ function modulo(a: Node, b: Node): Node {
 
 /** The angle of the point (x, y). */
 function angle(y: Node, x: Node): Node {
-  const slope = unary("Atan", binary("Div", y, x)); // ±π/2 where x is 0 and y is not
+  const isFar = binary("And", isInfinite(x), isInfinite(y), "bool");
+  const ratio = choose(isFar, binary("Mul", unary("Sign", y), unary("Sign", x)), binary("Div", y, x));
+  const slope = unary("Atan", ratio); // ±π/2 where x is 0 and y is not
   const pi = choose(isNegative(y), scalar(-Math.PI, "float32"), scalar(Math.PI, "float32"));
   const turned = choose(isNegative(x), binary("Add", slope, pi), slope);
   const isOrigin = binary("And", isZero(x), isZero(y), "bool");

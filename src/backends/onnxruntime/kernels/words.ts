@@ -25,6 +25,10 @@ export function isNan(x: Node): Node {
   return operator("IsNaN", [x], { type: "bool", shape: x.shape });
 }
 
+export function isInfinite(x: Node): Node {
+  return operator("IsInf", [x], { type: "bool", shape: x.shape });
+}
+
 export function isZero(x: Node): Node {
   return binary("Equal", x, scalar(0, x.type), "bool");
 }
