@@ -1,18 +1,41 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { kernelOr } from "./kernel.ts";
 
 /** x · sigmoid(x), also called swish (Elfwing et al. 2017). */
 export function silu<T extends tf.Tensor>(x: T): T {
-  return tf.tidy(() => tf.mul(x, tf.sigmoid(x)) as T);
+  const gradient = sigmoidProductGradient(1);
+  return kernelOr({ kernel: "SiLU", inputs: { x }, gradient }, () => tf.mul(x, tf.sigmoid(x)) as T);
 }
 
 /** x · Φ(x) with the exact normal distribution, not its tanh approximation (Hendrycks & Gimpel 2016). */
 export function gelu<T extends tf.Tensor>(x: T): T {
-  return tf.tidy(() => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)) as T);
+  return kernelOr({ kernel: "GELU", inputs: { x }, gradient: geluGradient }, () => tf.mul(x, normal(x)) as T);
 }
 
 /** x · sigmoid(1.702 x), OpenAI CLIP's approximation of GELU. */
 export function quickGelu<T extends tf.Tensor>(x: T): T {
-  return tf.tidy(() => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))) as T);
+  const gradient = sigmoidProductGradient(1.702);
+  return kernelOr({ kernel: "QuickGELU", inputs: { x }, gradient }, () => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))) as T);
+}
+
+/** Of x s with s = sigmoid(αx): s + αx s (1 − s) */
+function sigmoidProductGradient(alpha: number) {
+  return (dy: tf.Tensor, { x }: tf.NamedTensorMap) => {
+    const scaled = tf.mul(x!, alpha);
+    const s = tf.sigmoid(scaled);
+    return { x: tf.mul(dy, tf.mul(s, tf.add(tf.mul(scaled, tf.sub(1, s)), 1))) };
+  };
+}
+
+/** Φ(x) + x φ(x) */
+function geluGradient(dy: tf.Tensor, { x }: tf.NamedTensorMap) {
+  const density = tf.mul(tf.exp(tf.mul(tf.square(x!), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+  return { x: tf.mul(dy, tf.add(normal(x!), tf.mul(x!, density))) };
+}
+
+/** Φ, the normal distribution: how much of it lies below x. */
+function normal(x: tf.Tensor): tf.Tensor {
+  return tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
 }
 
 /** The tanh approximation of GELU (Hendrycks & Gimpel 2016). */

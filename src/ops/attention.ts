@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { kernelOr } from "./kernel.ts";
 
 export interface ScaledDotProductAttentionOptions {
   heads: number;
@@ -19,7 +20,9 @@ export function scaledDotProductAttention(
   v: tf.Tensor3D,
   { heads, bias, scoreBytes = 256 * 2 ** 20 }: ScaledDotProductAttentionOptions,
 ): tf.Tensor3D {
-  return tf.tidy(() => {
+  const kernel = "ScaledDotProductAttention";
+  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => attentionGradient(dy, saved, heads);
+  return kernelOr({ kernel, inputs: { q, k, v, bias }, attributes: { heads }, gradient }, () => {
     const [batch, queries, channels] = q.shape;
     const scale = 1 / Math.sqrt(channels / heads);
     const [qs, ks, vs] = [splitHeads(tf.mul(q, scale), heads), splitHeads(k, heads), splitHeads(v, heads)];
@@ -30,22 +33,52 @@ export function scaledDotProductAttention(
     for (let start = 0; start < queries; start += rows) {
       parts.push(attend(slice(qs, start, rows), ks, vs, bias && slice(bias, start, rows)));
     }
-    const out = parts.length === 1 ? parts[0]! : tf.concat(parts, 2); // [B, heads, N, d]
-    return tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, queries, -1]);
+    return joinHeads(parts.length === 1 ? parts[0]! : tf.concat(parts, 2));
   });
 }
 
+/** With p the softmax: dv = pᵀ dy, and the scores' gradient is p (dp − Σ dp p), where dp = dy vᵀ. */
+function attentionGradient(dy: tf.Tensor, { q, k, v, bias }: tf.NamedTensorMap, heads: number) {
+  const scale = 1 / Math.sqrt(q!.shape[2]! / heads);
+  const [qs, ks, vs] = [splitHeads(tf.mul(q!, scale), heads), splitHeads(k!, heads), splitHeads(v!, heads)];
+  const dys = splitHeads(dy, heads);
+  const p = weights(qs, ks, bias as tf.Tensor4D | undefined);
+  const dp = tf.matMul(dys, vs, false, true);
+  const scores = tf.mul(p, tf.sub(dp, tf.sum(tf.mul(dp, p), -1, true))); // [B, heads, N, M]
+  return {
+    q: joinHeads(tf.mul(tf.matMul(scores, ks), scale)),
+    k: joinHeads(tf.matMul(scores, qs, true)),
+    v: joinHeads(tf.matMul(p, dys, true)),
+    ...(bias && { bias: sumTo(scores, bias.shape) }),
+  };
+}
+
+/** The sums of x over the axes that are of length 1 in `shape`. */
+function sumTo(x: tf.Tensor, shape: number[]): tf.Tensor {
+  const axes = [...shape.keys()].filter((axis) => shape[axis] === 1);
+  return axes.length === 0 ? x : tf.sum(x, axes, true);
+}
+
 function attend(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, bias: tf.Tensor4D | undefined): tf.Tensor4D {
-  return tf.tidy(() => {
-    const scores = tf.matMul(q, k, false, true); // [B, heads, rows, M]
-    return tf.matMul(tf.softmax(bias ? tf.add(scores, bias) : scores), v) as tf.Tensor4D;
-  });
+  return tf.tidy(() => tf.matMul(weights(q, k, bias), v) as tf.Tensor4D);
+}
+
+/** How much each query takes of each key, [B, heads, rows, M]. */
+function weights(q: tf.Tensor4D, k: tf.Tensor4D, bias: tf.Tensor4D | undefined): tf.Tensor {
+  const scores = tf.matMul(q, k, false, true);
+  return tf.softmax(bias ? tf.add(scores, bias) : scores);
 }
 
 /** [B, N, heads·d] → [B, heads, N, d] */
 function splitHeads(x: tf.Tensor, heads: number): tf.Tensor4D {
   const [batch, length] = x.shape as [number, number];
   return tf.transpose(tf.reshape(x, [batch, length, heads, -1]), [0, 2, 1, 3]) as tf.Tensor4D;
+}
+
+/** [B, heads, N, d] → [B, N, heads·d] */
+function joinHeads(x: tf.Tensor): tf.Tensor3D {
+  const [batch, , length] = x.shape as [number, number, number];
+  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, length, -1]);
 }
 
 /** Some rows of the third axis; an axis of length 1 is one that broadcasts, and stays. */

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { kernelOr } from "./kernel.ts";
 
 /**
  * Group normalization (Wu & He 2018) of x [B, ..., C] with one gain and bias a channel [C]. `eps` is added to the
@@ -10,22 +11,65 @@ export function groupNorm<T extends tf.Tensor>(
   bias: tf.Tensor1D,
   { groups, eps }: { groups: number; eps: number },
 ): T {
-  return tf.tidy(() => {
-    const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
-    const perGroup = [batch, groups, channels / groups];
-    const perChannel = [batch, ...x.shape.slice(1, -1).map(() => 1), channels];
-    const mean = groupMeans(x, groups); // [B, G, 1]
-    // A channel for every group's mean: to subtract two or four numbers at a time is slow on every backend.
-    const means = tf.reshape(tf.add(mean, tf.zeros(perGroup)), perChannel);
-    // tf.squaredDifference would do, but its gradient is wrong under broadcasting.
-    const variance = tf.tidy(() => groupMeans(tf.square(tf.sub(x, means)), groups));
-
+  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => groupNormGradient(dy, saved, { groups, eps });
+  return kernelOr({ kernel: "GroupNorm", inputs: { x, gain, bias }, attributes: { groups, eps }, gradient }, () => {
+    const { mean, inverse } = statistics(x, groups, eps);
     // Folded into one multiplication and one addition of the large tensor: half the memory of the textbook form.
-    const inverse = tf.rsqrt(tf.add(variance, eps));
-    const scale = tf.mul(inverse, tf.reshape(gain, [1, groups, -1])); // [B, G, C/G]
-    const shift = tf.sub(tf.reshape(bias, [1, groups, -1]), tf.mul(mean, scale));
-    return tf.add(tf.mul(x, tf.reshape(scale, perChannel)), tf.reshape(shift, perChannel)) as T;
+    const scale = tf.mul(inverse, gain); // [B, 1, ..., C]
+    return tf.add(tf.mul(x, scale), tf.sub(bias, tf.mul(mean, scale))) as T;
   });
+}
+
+/** For every channel the mean of its group, and what the difference from it is multiplied by: both [B, 1, ..., C]. */
+function statistics(x: tf.Tensor, groups: number, eps: number): { mean: tf.Tensor; inverse: tf.Tensor } {
+  return tf.tidy(() => {
+    // A channel for every group's mean: to subtract two or four numbers at a time is slow on every backend.
+    const mean = forChannels(groupMeans(x, groups), x.shape);
+    // tf.squaredDifference would do, but its gradient is wrong under broadcasting.
+    const variance = tf.tidy(() => groupMeans(tf.square(tf.sub(x, mean)), groups));
+    return { mean, inverse: forChannels(tf.rsqrt(tf.add(variance, eps)), x.shape) };
+  });
+}
+
+/** A number of each group [B, G, 1] for each of its channels [B, 1, ..., C], where x has `shape`. */
+function forChannels(ofGroups: tf.Tensor, shape: number[]): tf.Tensor {
+  const [batch, groups] = ofGroups.shape as [number, number];
+  const channels = shape.at(-1)!;
+  const repeated = tf.add(ofGroups, tf.zeros([batch, groups, channels / groups]));
+  return tf.reshape(repeated, [batch, ...shape.slice(1, -1).map(() => 1), channels]);
+}
+
+/**
+ * With n the normalized x, g = dy · gain, and means over groups: dx = (g − mean g − n · mean(g n)) / deviation. Of the large
+ * tensors only each channel's sums are taken.
+ */
+function groupNormGradient(
+  dy: tf.Tensor,
+  { x, gain }: tf.NamedTensorMap,
+  { groups, eps }: { groups: number; eps: number },
+) {
+  const [batch, channels] = [x!.shape[0]!, x!.shape.at(-1)!];
+  const { mean, inverse } = statistics(x!, groups, eps);
+  const centred = tf.sub(x!, mean);
+  const sum = channelSums(dy); // [B, C]
+  const sumAlong = tf.mul(channelSums(tf.mul(dy, centred)), tf.reshape(inverse, [batch, channels]));
+
+  const groupMean = (sums: tf.Tensor) => {
+    const perGroup = tf.reshape(tf.mul(sums, gain!), [batch, groups, channels / groups]);
+    return forChannels(tf.div(tf.sum(perGroup, 2, true), x!.size / (batch * groups)), x!.shape);
+  };
+  const along = tf.mul(centred, tf.mul(tf.square(inverse), groupMean(sumAlong)));
+  const rest = tf.add(along, tf.mul(inverse, groupMean(sum)));
+  return {
+    x: tf.sub(tf.mul(dy, tf.mul(inverse, gain!)), rest),
+    gain: tf.sum(sumAlong, 0),
+    bias: tf.sum(sum, 0),
+  };
+}
+
+/** Over all cells: x [B, ..., C] → [B, C] */
+function channelSums(x: tf.Tensor): tf.Tensor {
+  return tf.sum(tf.reshape(x, [x.shape[0]!, -1, x.shape.at(-1)!]), 1);
 }
 
 /**

@@ -5,6 +5,7 @@ import { convolutionGradients } from "./convolution-gradients.ts";
 import { creation } from "./creation.ts";
 import { einsum } from "./einsum.ts";
 import { elementwise } from "./elementwise.ts";
+import { fused } from "./fused.ts";
 import { image } from "./image.ts";
 import { indexing } from "./indexing.ts";
 import { matmul } from "./matmul.ts";
@@ -36,4 +37,5 @@ export const kernels: Kernels = {
   ...pooling,
   ...resize,
   ...softmax,
+  ...fused,
 };
