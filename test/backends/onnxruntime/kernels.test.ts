@@ -144,6 +144,20 @@ describe("reductions", () => {
     ]);
     await expectSame(() => [tf.all(tf.greater(x(), -12), 1), tf.any(tf.greater(x(), 10), 0), tf.all(tf.less(x(), 0))]);
   });
+  test.each([[[2 ** 20]], [[3, 2 ** 19]], [[16, 32, 64, 64]], [[1, 65_537]]])(
+    "keeps its digits over %j",
+    async (shape) => {
+      await tf.setBackend("onnxruntime");
+      const values = Float32Array.from(
+        { length: tf.util.sizeFromShape(shape) },
+        (_, i) => ((i * 7919) % 10_007) / 10_007,
+      );
+      const sum = values.reduce((total, value) => total + value, 0);
+      const x = tf.tensor(values, shape);
+      expect(Math.abs((await tf.sum(x).data())[0]! / sum - 1)).toBeLessThan(5e-7);
+      expect(Math.abs(((await tf.mean(x).data())[0]! * values.length) / sum - 1)).toBeLessThan(5e-7);
+    },
+  );
   it("nothing sums to 0", async () => {
     await expectSame(() => [tf.sum(tf.zeros([0, 3]), 0), tf.prod(tf.zeros([2, 0]), 1), tf.sum(tf.zeros([0]))]);
   });

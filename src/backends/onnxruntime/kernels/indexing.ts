@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binary, cast, ints, operator, reshape, scalar, sizeOf, transpose } from "../build.ts";
+import { binary, cast, ints, operator, reshape, scalar, sizeOf, transpose, unary } from "../build.ts";
 import { type Node, record } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
-import { choose, counting, expand, isNegative, slice, take } from "./words.ts";
+import { choose, counting, expand, isNegative, take } from "./words.ts";
 
 // Which numbers, is said by numbers.
 
@@ -119,14 +119,15 @@ function scatter(tensor: Node, indices: Node, updates: Node, reduction?: "add"):
   return operator("ScatterND", [tensor, cast(rows, "int64"), ofEach], tensor, reduction ? { reduction } : {});
 }
 
-/** Sums of the rows that have the same number. Numbers outside the segments go into one more, which is cut off. */
+/** Sums of the rows that have the same number. Rows with a number that no segment has count as zeros. */
 function segmentSum(x: Node, segments: Node, count: number): Node {
   const ids = cast(segments, "int32");
-  const isBeyond = binary("GreaterOrEqual", ids, scalar(count, "int32"), "bool");
-  const places = choose(binary("Or", isNegative(ids), isBeyond), scalar(count, "int32"), ids);
-  const rest = x.shape.slice(segments.shape.length);
-  const sums = scatter(expand(scalar(0, x.type), [count + 1, ...rest]), reshape(places, [...ids.shape, 1]), x, "add");
-  return slice(sums, [0, ...rest.map(() => 0)], [count, ...rest]);
+  const isBelow = binary("Less", ids, scalar(count, "int32"), "bool");
+  const isSegment = binary("And", isBelow, unary("Not", isNegative(ids)), "bool");
+  const rest = x.shape.slice(ids.shape.length);
+  const rows = choose(reshape(isSegment, [...ids.shape, ...rest.map(() => 1)]), x, scalar(0, x.type));
+  const places = choose(isSegment, ids, scalar(0, "int32"));
+  return scatter(expand(scalar(0, x.type), [count, ...rest]), reshape(places, [...ids.shape, 1]), rows, "add");
 }
 
 /** How often each place is named, or the sum of its weights. */

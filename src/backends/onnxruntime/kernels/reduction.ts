@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binary, cast, ints, operator, scalar, sizeOf, unary } from "../build.ts";
+import { binary, cast, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import { choose, expand, isNan } from "./words.ts";
@@ -14,6 +14,29 @@ function reduce(type: string, x: Node, axes: readonly number[], isKept: boolean)
   if (sizeOf(x.shape) === 0) return expand(scalar(ofNothing[type]!, x.type), shape);
   return operator(type, [x, ints(axes)], { type: x.type, shape }, { keepdims: isKept ? 1n : 0n });
 }
+
+/**
+ * A sum or mean that keeps its digits: of many numbers, those of one axis first, or of parts of it. (One float32 that a
+ * million numbers are added to loses the last digits of each.)
+ */
+function inStages(type: string, x: Node, axes: readonly number[], isKept: boolean): Node {
+  const long = axes.filter((axis) => x.shape[axis]! > 1);
+  const count = long.reduce((product, axis) => product * x.shape[axis]!, 1);
+  if (x.type !== "float32" || count < 2 ** 16) return reduce(type, x, axes, isKept);
+  const axis = long.at(-1)!;
+  if (long.length > 1) return inStages(type, reduce(type, x, [axis], true), axes, isKept);
+  const length = partOf(count);
+  const parts = reshape(x, [...x.shape.slice(0, axis), count / length, length, ...x.shape.slice(axis + 1)]);
+  return reduce(type, reduce(type, parts, [axis + 1], false), axes, isKept);
+}
+
+/** The largest divisor below the square root: 1 of a prime number. */
+function partOf(count: number): number {
+  let part = Math.floor(Math.sqrt(count));
+  while (count % part !== 0) part--;
+  return part;
+}
+
 const ofNothing: Readonly<Record<string, number>> = {
   ReduceSum: 0,
   ReduceProd: 1,
@@ -56,16 +79,12 @@ const place =
   };
 
 export const reductions: Kernels = {
-  Sum: reduction("ReduceSum"),
+  Sum: ({ x, attrs }) => inStages("ReduceSum", number(x), axesOf(attrs.axis, x), attrs.keepDims),
   Prod: reduction("ReduceProd"),
   Mean: ({ x, attrs }) => {
-    const axes = axesOf(attrs.axis, x);
-    const count = axes.reduce((product, axis) => product * x.shape[axis]!, 1);
-    const floats = cast(x, "float32");
-    if (sizeOf(x.shape) === 0) return unary("Neg", reduce("ReduceSum", floats, axes, attrs.keepDims));
-    return count === 1
-      ? reduce("ReduceSum", floats, axes, attrs.keepDims)
-      : reduce("ReduceMean", floats, axes, attrs.keepDims);
+    const [floats, axes] = [cast(x, "float32"), axesOf(attrs.axis, x)];
+    if (sizeOf(x.shape) > 0) return inStages("ReduceMean", floats, axes, attrs.keepDims);
+    return reduce("ReduceSum", floats, axes, attrs.keepDims);
   },
   Max: ({ x, attrs }) => extreme("ReduceMax", x, axesOf(attrs.reductionIndices ?? attrs.axis, x), attrs.keepDims),
   Min: ({ x, attrs }) => extreme("ReduceMin", x, axesOf(attrs.axis, x), attrs.keepDims),
