@@ -46,13 +46,14 @@ function areaOf(path: string): string {
 /** What each part of the library may import of the others. ops ← layers ← models ← pipelines ← inspect ← cli. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
+  "emscripten.ts": [],
   "files.ts": ["errors.ts"],
   "config.ts": ["errors.ts"],
   random: ["errors.ts"],
   image: ["errors.ts", "files.ts", "config.ts"],
-  tokenizers: ["errors.ts", "files.ts", "config.ts"],
+  tokenizers: ["errors.ts", "emscripten.ts", "files.ts", "config.ts"],
   schedulers: ["errors.ts", "config.ts"],
-  backends: ["errors.ts"],
+  backends: ["errors.ts", "emscripten.ts"],
   ops: ["errors.ts", "backends"],
   layers: ["errors.ts", "ops"],
   models: ["errors.ts", "config.ts", "ops", "layers"],

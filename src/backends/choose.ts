@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { withoutItsHandlers } from "../emscripten.ts";
 import { InputError } from "../errors.ts";
 import { importTensorflow } from "./tensorflow.ts";
 import { importWasm, refuseFullMemory } from "./wasm.ts";
@@ -47,7 +48,7 @@ export async function useBackend(name: BackendName): Promise<string> {
   const { tfjsName, load, ready }: Backend = backends[name];
   try {
     const version = await load();
-    if (await tf.setBackend(tfjsName)) {
+    if (await withoutItsHandlers(() => tf.setBackend(tfjsName))) {
       // Before its first work "cpu" would print an advertisement of another backend. A library prints nothing.
       Object.assign(tf.backend(), { firstUse: false });
       ready?.();

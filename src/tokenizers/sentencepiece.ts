@@ -1,4 +1,5 @@
 import { devNull } from "node:os";
+import { withoutItsHandlers } from "../emscripten.ts";
 import { InputError } from "../errors.ts";
 import { damagedModel, parseSentencePieceModel, type SentencePieceModel } from "./sentencepiece-model.ts";
 
@@ -83,34 +84,5 @@ function loadBytes({ sentencepiece, processor }: Processor, bytes: Uint8Array, w
     return message;
   } catch (cause) {
     throw damagedModel(where, "it fails to load", cause);
-  }
-}
-
-/** Emscripten's, as they stand in the package. */
-const itsHandlers = {
-  uncaughtException: "function(ex){if(!(ex instanceof ExitStatus)){throw ex}}",
-  unhandledRejection: "function(reason){throw reason}",
-};
-
-/**
- * The package adds two handlers to the process whenever it loads, which rethrow whatever goes wrong anywhere in it. They
- * are told by their source, so that a handler that someone else adds meanwhile stays.
- */
-async function withoutItsHandlers(load: () => Promise<void>): Promise<void> {
-  const events = Object.entries(itsHandlers).map(([event, source]) => ({
-    event,
-    source,
-    before: new Set(process.rawListeners(event)),
-  }));
-  try {
-    await load();
-  } finally {
-    for (const { event, source, before } of events) {
-      for (const listener of process.rawListeners(event)) {
-        if (String(listener) === source && !before.has(listener)) {
-          process.off(event, listener as () => void);
-        }
-      }
-    }
   }
 }

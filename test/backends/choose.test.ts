@@ -18,6 +18,17 @@ describe("backends", () => {
     expect([String(stdout), String(stderr)]).toEqual([`${tf.version_core}\n`, ""]);
   });
 
+  it("wasm leaves the process without handlers, and whoever has one in charge", async () => {
+    const script = `
+      process.on("unhandledRejection", (reason) => console.log("heard:", reason.message));
+      const { useBackend } = await import("./dist/backends/index.js");
+      await useBackend("wasm");
+      Promise.reject(new Error("somebody's"));
+      setTimeout(() => console.log(process.listenerCount("unhandledRejection"), process.listenerCount("uncaughtException")));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: root });
+    expect([String(stdout), String(stderr)]).toEqual(["heard: somebody's\n1 0\n", ""]);
+  });
+
   it("can be loaded after a model has run on shapes, which it can't while one is loading", async () => {
     const script = `
       const tf = await import("@tensorflow/tfjs-core");
