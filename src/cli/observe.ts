@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BackendName } from "../backends/choose.ts";
+import type { Arguments } from "../inspect/activations.ts";
 import { loadModel } from "./inspected.ts";
 import { collect, integer } from "./numbers.ts";
 import { backendOption, quietOption } from "./options.ts";
@@ -70,10 +71,9 @@ async function observeModel(
   { signal, progress }: { signal: AbortSignal; progress: Progress },
 ): Promise<void> {
   const { InputError } = await import("../errors.ts");
-  const { drawArguments, readArguments, recordActivations, saveRecording } = await import("../inspect/activations.ts");
+  const { drawArguments, recordActivations, saveRecording } = await import("../inspect/activations.ts");
   const { matcher } = await import("../inspect/patterns.ts");
   const { layers } = await import("../layers/index.ts");
-  const { openSafetensors } = await import("../weights/index.ts");
 
   const { backend, component, pattern, input } = options;
   await checkWritable(options.output);
@@ -84,9 +84,8 @@ async function observeModel(
     throw new InputError(`No layer of ${name} fits ${pattern!.join(", ")}: "describe ${folder} --depth 9" lists them.`);
   }
   const size = { width: options.width ?? system.size.width, height: options.height ?? system.size.height };
-  const source = input === undefined ? undefined : await openSafetensors(input);
-  const inputs = source ? await readArguments(source) : drawArguments(runnable.inputs(size), options.seed ?? 0);
-  await source?.close();
+  const inputs =
+    input === undefined ? drawArguments(runnable.inputs(size), options.seed ?? 0) : await argumentsIn(input);
 
   const onProgress = (done: number): void => progress.update(`running ${name}`, done, total);
   const outputs = await recordActivations(runnable, inputs, { wanted, signal, onProgress });
@@ -96,4 +95,15 @@ async function observeModel(
     const shapes = [...outputs].map(([path, { shape }]) => ({ path, shape }));
     printJson({ output: options.output, component: name, inputs: [...inputs.keys()], layers: shapes });
   } else print(`${options.output}: ${outputs.size} activations of ${name}`);
+}
+
+async function argumentsIn(path: string): Promise<Arguments> {
+  const { readArguments } = await import("../inspect/activations.ts");
+  const { openSafetensors } = await import("../weights/index.ts");
+  const recording = await openSafetensors(path);
+  try {
+    return await readArguments(recording);
+  } finally {
+    await recording.close();
+  }
 }

@@ -113,6 +113,23 @@ function inputsFrom({ takes }: Runnable, values: Arguments): Inputs {
   };
 }
 
+/**
+ * Does work that begins reads while it goes on, and ends when all of them have ended, so that nothing is closed or freed under
+ * one. A read that fails is heard at the end; until then nobody waits for it, and the process would end with it.
+ */
+async function withReads(work: (begin: (read: Promise<unknown>) => void) => Promise<void>): Promise<void> {
+  const reads: Promise<unknown>[] = [];
+  try {
+    await work((read) => {
+      read.catch(() => {});
+      reads.push(read);
+    });
+  } finally {
+    await Promise.allSettled(reads);
+  }
+  await Promise.all(reads);
+}
+
 /** What each layer returned, by path and in PyTorch's layout, in the order in which they return. */
 export async function recordActivations(
   model: Runnable,
@@ -121,18 +138,18 @@ export async function recordActivations(
 ): Promise<Map<string, TensorData>> {
   const byPath = new Map(layers(model.model));
   const outputs = new Map<string, TensorData>();
-  const reads: Promise<unknown>[] = [];
-  const receive = (path: string, output: tf.Tensor): void => {
-    const isTurned = output.rank === 4 && hasChannelsSecond(byPath.get(path)!, 4);
-    const stored = isTurned ? tf.keep(tf.transpose(output, [0, 3, 1, 2])) : output;
-    outputs.set(path, { shape: stored.shape, data: new Float32Array() }); // its place, for the order
-    const read = stored
-      .data()
-      .then((data) => outputs.set(path, { shape: stored.shape, data: Float32Array.from(data) }));
-    reads.push(read.finally(() => tf.dispose([stored, output])));
-  };
-  await run(model, values, receive, wanted, options);
-  await Promise.all(reads);
+  await withReads((begin) => {
+    const receive = (path: string, output: tf.Tensor): void => {
+      const isTurned = output.rank === 4 && hasChannelsSecond(byPath.get(path)!, 4);
+      const stored = isTurned ? tf.keep(tf.transpose(output, [0, 3, 1, 2])) : output;
+      outputs.set(path, { shape: stored.shape, data: new Float32Array() }); // its place, for the order
+      const read = stored
+        .data()
+        .then((data) => outputs.set(path, { shape: stored.shape, data: Float32Array.from(data) }));
+      begin(read.finally(() => tf.dispose([stored, output])));
+    };
+    return run(model, values, receive, wanted, options);
+  });
   return outputs;
 }
 
@@ -194,25 +211,25 @@ export async function compareActivations(
   const byPath = new Map(layers(model.model));
   const values = await readArguments(recording);
   const found = new Map<string, LayerError>();
-  const reads: Promise<unknown>[] = [];
-  const receive = (path: string, output: tf.Tensor): void => {
-    found.set(path, { path, error: 0, difference: 0 }); // its place, for the order
-    const measure = async (): Promise<void> => {
-      const actual = await output.data();
-      const recorded = await readTensor(recording, paths.get(path)!);
-      if (recorded.data.length !== actual.length) {
-        throw new InputError(
-          `${recording.path} has ${paths.get(path)} of shape [${recorded.shape}], but the layer returns [${output.shape}].`,
-        );
-      }
-      const isTurned = hasChannelsSecond(byPath.get(path)!, recorded.shape.length);
-      const expected = isTurned ? channelsLast(recorded) : recorded.data;
-      found.set(path, { path, ...distance(actual, expected) });
-    };
-    reads.push(measure().finally(() => output.dispose()));
+  const measure = async (path: string, output: tf.Tensor): Promise<void> => {
+    const actual = await output.data();
+    const recorded = await readTensor(recording, paths.get(path)!);
+    if (recorded.data.length !== actual.length) {
+      throw new InputError(
+        `${recording.path} has ${paths.get(path)} of shape [${recorded.shape}], but the layer returns [${output.shape}].`,
+      );
+    }
+    const isTurned = hasChannelsSecond(byPath.get(path)!, recorded.shape.length);
+    const expected = isTurned ? channelsLast(recorded) : recorded.data;
+    found.set(path, { path, ...distance(actual, expected) });
   };
-  await run(model, values, receive, (path) => paths.has(path), options);
-  await Promise.all(reads);
+  await withReads((begin) => {
+    const receive = (path: string, output: tf.Tensor): void => {
+      found.set(path, { path, error: 0, difference: 0 }); // its place, for the order
+      begin(measure(path, output).finally(() => output.dispose()));
+    };
+    return run(model, values, receive, (path) => paths.has(path), options);
+  });
   return { layers: [...found.values()], unmatched: [...paths.keys()].filter((path) => !found.has(path)) };
 }
 
