@@ -39,8 +39,9 @@ const modelTypes: Readonly<Record<string, string>> = {
  * @throws ConfigError where it is none of ours
  */
 export function modelFrom(className: string, json: unknown, where: string): Model {
-  const make = models[className] ?? models[modelTypes[modelType(json) ?? ""] ?? ""];
-  if (make) return make(json, where);
+  const type = modelType(json) ?? "";
+  const known = Object.hasOwn(models, className) || !Object.hasOwn(modelTypes, type) ? className : modelTypes[type]!;
+  if (Object.hasOwn(models, known)) return models[known]!(json, where);
   throw new ConfigError(
     `${where}: the class ${className} is not supported. Known are ${Object.keys(models).join(", ")}.`,
   );
