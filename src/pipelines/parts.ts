@@ -22,3 +22,8 @@ export interface PipelineParts {
   /** Whether a negative prompt that is not given stands for zeros, instead of for an empty text. */
   forceZerosForEmptyPrompt: boolean;
 }
+
+/** All that have weights. */
+export function modelsOf({ textEncoder, unet, autoencoder, classifier }: PipelineParts): LazyModel[] {
+  return [textEncoder, unet, autoencoder, ...(classifier ? [classifier.model] : [])];
+}

@@ -1,13 +1,13 @@
 import type { Picture } from "../image/index.ts";
 import { pixelsPerCell } from "../models/autoencoder-config.ts";
 import type { Seed } from "../random/index.ts";
+import { startStep } from "../schedulers/index.ts";
 import { type Canvas, prepareCanvases } from "./canvas.ts";
 import { decodeLatents, toPicture } from "./decode.ts";
 import type { ModelDefaults } from "./defaults.ts";
 import { denoise, type GenerationStep } from "./denoise.ts";
 import { encodePicture } from "./encode.ts";
-import type { LazyModel } from "./lazy-model.ts";
-import type { PipelineParts } from "./parts.ts";
+import { modelsOf, type PipelineParts } from "./parts.ts";
 import { planMemory } from "./plan.ts";
 import { type GenerateOptions, type Request, resolveRequest } from "./request.ts";
 import { labelsOver, similarityOf } from "./similarity.ts";
@@ -96,8 +96,11 @@ export class Pipeline {
   /** Frees all weights, after the calls that are under way. The pipeline can be used again, and reads them anew. */
   async dispose(): Promise<void> {
     const endTurn = await this.#turns.take();
-    for (const model of this.#models()) model.unload();
-    endTurn();
+    try {
+      for (const model of modelsOf(this.#parts)) model.unload();
+    } finally {
+      endTurn();
+    }
   }
 
   async *#generate(request: Request): AsyncGenerator<GenerationStep, GenerationResult> {
@@ -140,19 +143,17 @@ export class Pipeline {
   }
 
   #resolve(options: GenerateOptions): Request {
-    const { textEncoder, unet, autoencoder, defaults } = this.#parts;
+    const { textEncoder, unet, autoencoder, scheduler, defaults } = this.#parts;
     const request = resolveRequest(options, {
       defaults,
       cell: pixelsPerCell(autoencoder.model.config),
       latentChannels: unet.model.config.inChannels,
     });
     checkTextOptions(textEncoder.model, request);
+    // Refuses numbers of steps, and strengths, here: before anything is loaded.
+    scheduler.sampler(request.steps);
+    if (request.latents || request.image) startStep(request.steps, request.strength);
     return request;
-  }
-
-  #models(): LazyModel[] {
-    const { textEncoder, unet, autoencoder, classifier } = this.#parts;
-    return [textEncoder, unet, autoencoder, ...(classifier ? [classifier.model] : [])];
   }
 }
 

@@ -6,7 +6,7 @@ import { pixelsPerCell } from "../models/autoencoder-config.ts";
 import { tiledDecode } from "../models/autoencoder-tiles.ts";
 import type { LazyModel } from "./lazy-model.ts";
 import { available, type Phase, planResidency } from "./memory.ts";
-import type { PipelineParts } from "./parts.ts";
+import { modelsOf, type PipelineParts } from "./parts.ts";
 import type { Request } from "./request.ts";
 
 type Input = ShapeRun["tensor"];
@@ -20,17 +20,16 @@ const largestSide = 2048;
  * @throws MemoryError where not even one of them fits
  */
 export function planMemory(parts: PipelineParts, request: Request): (model: LazyModel) => Promise<void> {
-  const phases = phasesOf(parts, request);
-  const models = phases.map(({ model }) => model);
+  const models = modelsOf(parts); // one that this request does not need may still be there from another
   const loaded = models.filter(({ isLoaded }) => isLoaded).reduce((sum, { bytes }) => sum + bytes, 0);
-  const residency = planResidency(phases, available(loaded), advice(request));
+  const residency = planResidency(phasesOf(parts, request), available(loaded), advice(request));
   return async (model) => {
     if (residency === "one at a time") for (const other of models) if (other !== model) other.unload();
     await model.load(request);
   };
 }
 
-function phasesOf(parts: PipelineParts, request: Request): (Phase & { model: LazyModel })[] {
+function phasesOf(parts: PipelineParts, request: Request): Phase[] {
   const { tokenizer, textEncoder, unet, autoencoder, classifier } = parts;
   const { config } = unet.model;
   const cell = pixelsPerCell(autoencoder.model.config);
@@ -65,12 +64,8 @@ function phasesOf(parts: PipelineParts, request: Request): (Phase & { model: Laz
 }
 
 /** A model's share of the work, `times` as large as running it with these inputs. */
-function phase(
-  model: LazyModel,
-  times: number,
-  stages: (input: Input) => Stages<tf.TensorContainer>,
-): Phase & { model: LazyModel } {
-  return { name: `The ${model.name}`, weights: model.bytes, working: times * workingBytes(model, stages), model };
+function phase(model: LazyModel, times: number, stages: (input: Input) => Stages<tf.TensorContainer>): Phase {
+  return { name: `The ${model.name}`, weights: model.bytes, working: times * workingBytes(model, stages) };
 }
 
 /** The most memory that running a model takes beside its weights, found by running it on shapes alone. */

@@ -100,6 +100,9 @@ const maxPromptLength = 1_000_000;
 export function resolveRequest(options: GenerateOptions, limits: RequestLimits): Request {
   const { defaults, cell } = limits;
   const prompts = texts("prompt", options.prompt);
+  if (prompts.length > maxPictures) {
+    throw new InputError(`There are ${prompts.length} prompts; one call makes ${maxPictures} pictures at most.`);
+  }
   const numImages = whole("numImages", options.numImages ?? 1, 1, Math.floor(maxPictures / prompts.length));
   const count = prompts.length * numImages;
   const ownSize = sizeToStartFrom(options, limits, count);
@@ -204,6 +207,7 @@ function checkLatents(latents: TensorData, { cell, latentChannels }: RequestLimi
         `[${count === 1 ? 1 : `1 or ${count}`}, ${latentChannels}, height / ${cell}, width / ${cell}].`,
     );
   }
+  checkLength("latents", latents);
   checkFinite("latents", latents.data);
   return { width: width! * cell, height: height! * cell };
 }
@@ -215,8 +219,17 @@ function checkMask(mask: TensorData, count: number): TensorData {
       `mask has the shape [${mask.shape}]; it must be [${count === 1 ? 1 : `1 or ${count}`}, 1, height, width].`,
     );
   }
+  checkLength("mask", mask);
   if (!mask.data.every((value) => value >= 0 && value <= 1)) throw new InputError("mask has values outside of 0…1.");
   return mask;
+}
+
+function checkLength(name: string, { shape, data }: TensorData): void {
+  const size = shape.reduce((product, length) => product * length, 1);
+  if (size > 0 && size === data.length) return;
+  throw new InputError(
+    `${name} of the shape [${shape}] must hold ${size} numbers, at least 1; ${data.length} are given.`,
+  );
 }
 
 function checkFinite(name: string, data: Float32Array): void {
