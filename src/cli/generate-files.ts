@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { join, parse } from "node:path";
+import { join, parse, resolve } from "node:path";
 import { InputError } from "../errors.ts";
-import { reading, writeFileAtomically } from "../files.ts";
+import { readFileWithin, writeFileAtomically } from "../files.ts";
 import type { Picture } from "../image/index.ts";
 import type { GenerateOptions, GenerationResult, TensorData } from "../pipelines/index.ts";
 import type { WeightSource } from "../weights/index.ts";
 import type { CommandOptions } from "./generate.ts";
+import { checkWritable } from "./writable.ts";
 
 /** What a picture's file says of how it was made. */
 export interface Recorded {
@@ -16,7 +16,7 @@ export interface Recorded {
 }
 
 export async function readRecord(path: string): Promise<Recorded> {
-  const { decodePngTexts, generationRecordFrom } = await import("../image/index.ts");
+  const { decodePngTexts, generationRecordFrom, maxPngBytes } = await import("../image/index.ts");
   const { schedulerNames } = await import("../schedulers/index.ts");
   const {
     unused,
@@ -24,7 +24,7 @@ export async function readRecord(path: string): Promise<Recorded> {
     scheduler,
     strength,
     ...record
-  } = generationRecordFrom(decodePngTexts(await reading(path, readFile(path)), path), path);
+  } = generationRecordFrom(decodePngTexts(await readFileWithin(path, maxPngBytes), path), path);
   const notes: string[] = [];
   if (unused.length > 0) notes.push(`${path} has settings that are not known here: ${unused.join(", ")}.`);
   if (strength !== undefined && strength < 1) {
@@ -40,8 +40,8 @@ export async function readRecord(path: string): Promise<Recorded> {
 
 /** The pixels of a PNG file. */
 export async function readPicture(path: string): Promise<Picture> {
-  const { decodePng } = await import("../image/index.ts");
-  return decodePng(await reading(path, readFile(path)), path).picture;
+  const { decodePng, maxPngBytes } = await import("../image/index.ts");
+  return decodePng(await readFileWithin(path, maxPngBytes), path).picture;
 }
 
 /** Names under which latents are found, the first that is there. */
@@ -49,10 +49,10 @@ const latentNames = ["final_latents", "latents", "latent"];
 
 /** Latents of a safetensors file, or of a PNG file that holds them. */
 export async function readLatents(path: string): Promise<TensorData> {
-  const { decodePngTexts, latentFrom } = await import("../image/index.ts");
+  const { decodePngTexts, latentFrom, maxPngBytes } = await import("../image/index.ts");
   const { decodeSafetensors, openSafetensors, toFloat32 } = await import("../weights/index.ts");
   if (/\.png$/i.test(path)) {
-    const bytes = latentFrom(decodePngTexts(await reading(path, readFile(path)), path), path);
+    const bytes = latentFrom(decodePngTexts(await readFileWithin(path, maxPngBytes), path), path);
     if (!bytes) throw new InputError(`${path} holds no latents: it was made without --save-latent-in-png.`);
     const tensors = decodeSafetensors(bytes, `${path}, latent_tensor`);
     const tensor = tensors.get("latent");
@@ -94,6 +94,18 @@ async function readTensor(source: WeightSource, names: readonly string[]): Promi
   }
   const { shape, dtype } = source.entries.get(name)!;
   return { shape, data: toFloat32(await source.read(name), dtype) };
+}
+
+/** @throws InputError where a file that is to be written can't be: said before the work, not after it */
+export async function checkOutputs({ output, saveLatents }: CommandOptions, count: number): Promise<void> {
+  const pictures = output === undefined ? ["picture.png"] : Array.from({ length: count }, (_, i) => numbered(output, i, count));
+  for (const path of saveLatents === undefined ? pictures : [...pictures, saveLatents]) {
+    if (path === "") throw new InputError("A file's name is empty: give --output and --save-latents a name.");
+    await checkWritable(path);
+  }
+  if (saveLatents !== undefined && pictures.some((path) => resolve(path) === resolve(saveLatents))) {
+    throw new InputError(`${saveLatents} would be written twice, as the picture and as its latents: give them different names.`);
+  }
 }
 
 /** Writes a PNG file for each picture. Their paths come back. */

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { GenerationRecord } from "../image/index.ts";
 import { bytes, table } from "./format.ts";
@@ -18,9 +17,9 @@ Examples:
   tfjs-diffusion generate --model weights/tiny --from flowers.png --output again.png`,
     )
     .action(async (file: string, { json }: { json?: boolean }) => {
-      const { decodePng, generationRecordFrom, latentFrom } = await import("../image/index.ts");
-      const { reading } = await import("../files.ts");
-      const { picture, texts } = decodePng(await reading(file, readFile(file)), file);
+      const { decodePng, generationRecordFrom, latentFrom, maxPngBytes } = await import("../image/index.ts");
+      const { readFileWithin } = await import("../files.ts");
+      const { picture, texts } = decodePng(await readFileWithin(file, maxPngBytes), file);
       const { width, height } = picture;
       const isRecorded = texts.has("generation_config") || texts.has("parameters");
       const record = isRecorded ? generationRecordFrom(texts, file) : undefined;

@@ -17,6 +17,9 @@ export type PngTexts = ReadonlyMap<string, string>;
 /** Larger pictures are neither written nor read: 8192×4096, or another shape of as many pixels. */
 export const maxPixels = 2 ** 25;
 
+/** Of a file: as many pixels of 64 bits that nothing compresses, and as much again for texts and other parts. */
+export const maxPngBytes = 16 * maxPixels;
+
 /** What all compressed texts of a file may come to. */
 const maxTextBytes = 64 * 2 ** 20;
 

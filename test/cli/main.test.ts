@@ -65,6 +65,7 @@ describe("the command line", () => {
   it.each([
     ["a folder that is not there", ["describe", "no/such/folder"], "no/such/folder"],
     ["a file that is no picture", ["show", "package.json"], "package.json"],
+    ["a file without an end", ["show", "/dev/zero"], "/dev/zero is not a regular file"],
     ["a file that is no recording", ["compare", "weights/tiny", "package.json"], "package.json"],
     ["a model without model_index.json", ["generate", "--model", "src", "--prompt", "x"], "src"],
     ["a preset that is to be run", ["observe", "sdxl", "--component", "unet", "--output", "/dev/null"], "sdxl"],
