@@ -6,7 +6,7 @@
 /** Reasons that a failure itself gives. @type {[RegExp, (match: RegExpMatchArray) => string][]} */
 const reasons = [
   [/has no kernel (\w+): (.*?) there\./, ([, name, why]) => `no kernel ${name}: ${why}`],
-  [/has no (operations on )?text/, () => "text: there is no such dtype"],
+  [/has no text/, () => "text: there is no such dtype"],
   [/has no numbers of type (\w+)/, ([, dtype]) => `${dtype}: there is no such dtype`],
   [/dataSync\(\), arraySync\(\)/, () => "a synchronous read"],
 ];
@@ -34,7 +34,8 @@ export function tableOf(specs, before) {
   const table = { run: specs.length, exceptions: {} };
   for (const { file, name, failures } of specs.filter(({ failures }) => failures.length > 0)) {
     table.exceptions[file] ??= {};
-    table.exceptions[file][name] = leftOut(failures) ?? before.exceptions[file]?.[name] ?? `?: ${failures[0]}`;
+    table.exceptions[file][name] =
+      leftOut(failures) ?? before.exceptions[file]?.[name] ?? `?: ${failures[0]?.slice(0, 200)}`;
   }
   return table;
 }

@@ -66,15 +66,15 @@ export const indexing: Kernels = {
   },
   BroadcastArgs: ({ inputs: { s0, s1 } }) => {
     const rank = Math.max(s0!.shape[0]!, s1!.shape[0]!);
-    const filled = (shape: Node) =>
-      shape.shape[0] === rank
-        ? shape
-        : operator("Pad", [shape, ints([rank - shape.shape[0]!, 0]), scalar(1, "int32")], {
-            type: "int32",
-            shape: [rank],
-          });
+    const one = scalar(1, "int32");
+    const filled = (lengths: Node) => {
+      const missing = rank - lengths.shape[0]!;
+      return missing === 0
+        ? lengths
+        : operator("Pad", [lengths, ints([missing, 0]), one], { type: "int32", shape: [rank] });
+    };
     const [a, b] = [filled(s0!), filled(s1!)];
-    return choose(binary("Equal", a, scalar(1, "int32"), "bool"), b, a);
+    return choose(binary("Equal", a, one, "bool"), b, a);
   },
 };
 
@@ -82,13 +82,9 @@ const infoOf = ({ shape, type }: Node) => ({ shape, dtype: type }) as unknown as
 
 /** What can be seen while recording is said at once; ONNX Runtime says the rest when it computes. */
 function assertPlaces({ origin }: Node, length: number): void {
-  if (origin.kind !== "host") return;
-  for (const place of origin.values) {
-    tf.util.assert(
-      place >= 0 && place < length,
-      () => `GatherV2: the index value ${place} is not in [0, ${length - 1}]`,
-    );
-  }
+  if (!("values" in origin)) return;
+  const wrong = origin.values?.find((place: number | bigint) => !(place >= 0 && place < length));
+  tf.util.assert(wrong === undefined, () => `GatherV2: the index value ${wrong} is not in [0, ${length - 1}]`);
 }
 
 /** Of every batch its own places: the batches are laid one after another, and their places moved. */
@@ -110,8 +106,9 @@ function takeInBatches(x: Node, indices: Node, axis: number, batchDims: number):
 
 /** Puts updates into a tensor. A single update may stand for all. */
 function scatter(tensor: Node, indices: Node, updates: Node, reduction?: "add"): Node {
-  if (tensor.type === "bool")
+  if (tensor.type === "bool") {
     return cast(scatter(cast(tensor, "int32"), indices, cast(updates, "int32"), reduction), "bool");
+  }
   const isList = indices.shape.length < 2; // of places along the first axis
   const rows = isList ? reshape(indices, [sizeOf(indices.shape), 1]) : indices;
   const depth = rows.shape[rows.shape.length - 1]!;

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binary, cast, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
+import { cast, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import { choose, expand, isNan } from "./words.ts";
@@ -71,7 +71,7 @@ const place =
   ({ x, attrs }) => {
     const axis = axesOf(attrs.axis, x)[0] ?? 0;
     const shape = x.shape.filter((_, i) => i !== axis);
-    if (x.shape.length === 0) return cast(binary("Sub", number(x), number(x)), "int32");
+    if (x.shape.length === 0) return scalar(0, "int32");
     const output = { type: "int64", shape } as const;
     const never = scalar(type === "ArgMax" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY, "float32");
     const candidates = x.type === "float32" ? choose(isNan(x), never, x) : number(x);

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { cast, ints, operator, reshape, scalar, sizeOf, transpose } from "../build.ts";
+import { cast, equal, ints, operator, reshape, scalar, sizeOf, transpose } from "../build.ts";
 import { type Node, record } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
 import { concat, places, slice, take } from "./words.ts";
@@ -16,27 +16,20 @@ export const shapes: Kernels = {
   },
   Transpose: ({ x, attrs }) => transpose(x, attrs.perm),
   Concat: ({ list, attrs }) => {
-    const axis = tf.util.parseAxisParam(attrs.axis, list[0]!.shape as number[])[0]!;
-    tf.backend_util.assertParamsConsistent(
-      list.map(({ shape }) => shape as number[]),
-      axis,
-    );
+    const shapes = list.map(({ shape }) => shape as number[]);
+    const axis = tf.util.parseAxisParam(attrs.axis, shapes[0]!)[0]!;
+    tf.backend_util.assertParamsConsistent(shapes, axis);
     return concat(list, axis);
   },
   Pack: ({ list, attrs }) => {
     const [{ type, shape }, { axis }] = [list[0]!, attrs];
+    const one = [...shape.slice(0, axis), 1, ...shape.slice(axis)];
     for (const x of list) {
-      tf.util.assertShapesMatch(
-        shape as number[],
-        x.shape as number[],
-        "Tensors that are stacked must have one shape: ",
-      );
-      tf.util.assert(type === x.type, () => "All tensors passed to stack must have matching dtypes");
+      tf.util.assert(equal(x.shape, shape), () => `Tensors of shapes [${shape}] and [${x.shape}] can't be stacked.`);
+      tf.util.assert(x.type === type, () => `Tensors of types ${type} and ${x.type} can't be stacked.`);
     }
-    return concat(
-      list.map((x) => reshape(x, [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)])),
-      axis,
-    );
+    const parts = list.map((x) => reshape(x, one));
+    return concat(parts, axis);
   },
   Unpack: ({ x, attrs }) => {
     const axis = attrs.axis < 0 ? attrs.axis + x.shape.length : attrs.axis;
@@ -45,32 +38,19 @@ export const shapes: Kernels = {
   },
   SplitV: ({ x, attrs }) => {
     const axis = tf.util.parseAxisParam(attrs.axis, x.shape as number[])[0]!;
-    return split(
-      x,
-      tf.backend_util.prepareSplitSize({ shape: x.shape } as tf.Tensor, attrs.numOrSizeSplits, axis),
-      axis,
-    );
+    const sizes = tf.backend_util.prepareSplitSize({ shape: x.shape } as tf.Tensor, attrs.numOrSizeSplits, axis);
+    return split(x, sizes, axis);
   },
   Slice: ({ x, attrs }) => part(x, attrs.begin, attrs.size),
   StridedSlice: ({ x, attrs }) => {
-    const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs;
-    const info = tf.slice_util.sliceInfo(
-      x.shape as number[],
-      begin,
-      end,
-      strides,
-      beginMask,
-      endMask,
-      ellipsisMask,
-      newAxisMask,
-      shrinkAxisMask,
-    );
-    if (info.isIdentity) return reshape(x, info.finalShape);
-    const size = tf.slice_util.computeOutShape(info.begin, info.end, info.strides).map((length) => Math.max(0, length));
-    return reshape(
-      slice(x, info.begin, size, info.strides),
-      info.finalShape.map((length) => Math.max(0, length)),
-    );
+    const { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs;
+    const masks = [beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask] as const;
+    const info = tf.slice_util.sliceInfo(x.shape as number[], attrs.begin, attrs.end, attrs.strides, ...masks);
+    const { begin, end, strides } = info;
+    const shape = info.finalShape.map((length) => Math.max(0, length)); // tfjs gives −0 where nothing is left
+    if (info.isIdentity) return reshape(x, shape);
+    const size = tf.slice_util.computeOutShape(begin, end, strides).map((length) => Math.max(0, length));
+    return reshape(slice(x, begin, size, strides), shape);
   },
   Reverse: ({ x, attrs }) => reverse(x, tf.util.parseAxisParam(attrs.dims, x.shape as number[])),
   FlipLeftRight: ({ inputs: { image } }) => reverse(image!, [2]),
@@ -112,24 +92,9 @@ export const shapes: Kernels = {
     return part(whole, begin, tf.backend_util.getSliceSize(whole.shape as number[], attrs.crops, blocks.length));
   },
   DepthToSpace: ({ x, attrs }) => {
-    const { blockSize, dataFormat } = attrs as { blockSize: number; dataFormat: string };
-    const isLast = dataFormat === "NHWC";
-    const [batch, height, width, depth] = (isLast ? x.shape : [0, 2, 3, 1].map((i) => x.shape[i])) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    const channels = depth / blockSize ** 2;
-    const last = isLast ? x : transpose(x, [0, 2, 3, 1]);
-    const blocked = reshape(last, [batch, height, width, blockSize, blockSize, channels]);
-    const whole = reshape(transpose(blocked, [0, 1, 3, 2, 4, 5]), [
-      batch,
-      height * blockSize,
-      width * blockSize,
-      channels,
-    ]);
-    return isLast ? whole : transpose(whole, [0, 3, 1, 2]);
+    const { blockSize, dataFormat } = attrs as { blockSize: number; dataFormat: "NHWC" | "NCHW" };
+    if (dataFormat === "NHWC") return depthToSpace(x, blockSize);
+    return transpose(depthToSpace(transpose(x, [0, 2, 3, 1]), blockSize), [0, 3, 1, 2]);
   },
 };
 
@@ -154,12 +119,8 @@ function split(x: Node, sizes: readonly number[], axis: number): Node[] {
 function reverse(x: Node, axes: readonly number[]): Node {
   if (axes.length === 0) return x;
   const begin = x.shape.map((length, i) => (axes.includes(i) ? length - 1 : 0));
-  return slice(
-    x,
-    begin,
-    x.shape,
-    x.shape.map((_, i) => (axes.includes(i) ? -1 : 1)),
-  );
+  const strides = x.shape.map((_, i) => (axes.includes(i) ? -1 : 1));
+  return slice(x, begin, x.shape, strides);
 }
 
 function pad(x: Node, paddings: readonly [number, number][], value: number): Node {
@@ -168,4 +129,12 @@ function pad(x: Node, paddings: readonly [number, number][], value: number): Nod
   const shape = x.shape.map((length, i) => length + paddings[i]![0] + paddings[i]![1]);
   const pads = ints([...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)]);
   return operator("Pad", [x, pads, scalar(value, x.type)], { type: x.type, shape });
+}
+
+/** x [B, H, W, block² · C] → [B, H · block, W · block, C] */
+function depthToSpace(x: Node, block: number): Node {
+  const [batch, height, width, depth] = x.shape as [number, number, number, number];
+  const channels = depth / block ** 2;
+  const blocks = reshape(x, [batch, height, width, block, block, channels]);
+  return reshape(transpose(blocks, [0, 1, 3, 2, 4, 5]), [batch, height * block, width * block, channels]);
 }
