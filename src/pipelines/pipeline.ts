@@ -69,7 +69,8 @@ export class Pipeline {
   }
 
   /**
-   * Makes pictures step by step. The generator's return value is the result; a caller that stops early stops the work.
+   * Makes pictures step by step. The generator's return value is the result; a caller that stops early stops the work. Whoever
+   * calls `next` without a loop has to call `return` in the end: the generator keeps its turn, and the next call waits.
    *
    * @throws InputError for options that are wrong, MemoryError before anything is loaded where the work would not fit,
    * WeightsError where weights do not fit their model, and the signal's reason where it is aborted
