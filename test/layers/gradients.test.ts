@@ -12,10 +12,7 @@ import { registerGradients } from "../helpers/gradients.ts";
 // Measured: within 6e-6.
 const tolerance = 1e-4;
 
-beforeAll(async () => {
-  await useBackend("cpu"); // wasm lacks the kernels of most gradients
-  await registerGradients();
-});
+beforeAll(registerGradients);
 
 interface Case {
   model: () => Promise<Layer>;
@@ -47,7 +44,9 @@ const cases: Record<string, Case> = {
 describe.each(Object.entries(cases))(
   "%s",
   (name, { model, inputs, run = (layer, x) => layer.apply(...x) as tf.Tensor }) => {
-    test("gradients by inputs and by weights", async () => {
+    // wasm lacks the kernels of most gradients.
+    test.each(["cpu", "onnxruntime"] as const)("gradients by inputs and by weights: %s", async (backend) => {
+      await useBackend(backend);
       const layer = await model();
       fill(layer);
       const source = await openExpected(`gradients/${name}.safetensors`);

@@ -2,7 +2,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { big, ints, operator, reshape, sizeOf } from "../build.ts";
 import { leaf, type Node } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
+import { areBlocks, blockedFilterGradient, blockedInputGradient, isBlockedInputGradient } from "./blocked.ts";
 import { depthwiseFilter, filterFirst, formatted, inFormat, type Shape4D, type Shape5D } from "./convolution.ts";
+import { grid, paddedSide, rowsAt, steps, withZeroRow } from "./grid.ts";
 import { matMul } from "./matmul.ts";
 import {
   channelsFirst,
@@ -33,6 +35,19 @@ function inputGradient(dy: Node, filter: Node, window: Window, groups = 1): Node
   return channelsLast(zerosBehind(gradient, missing));
 }
 
+/** The same of pictures, in the fastest form. filter [height, width, I, O] */
+function inputGradient2d(dy: Node, filter: Node, window: Window): Node {
+  const [inChannels, outChannels] = filter.shape.slice(2) as [number, number];
+  if (isPointwise(window)) {
+    const rows = reshape(dy, [sizeOf(dy.shape) / outChannels, outChannels]);
+    const gradient = matMul(rows, reshape(filter, [inChannels, outChannels]), { transposeB: true });
+    return reshape(gradient, [dy.shape[0]!, ...window.inputs, inChannels]);
+  }
+  if (isBlockedInputGradient(window) && areBlocks(inChannels, outChannels))
+    return blockedInputGradient(dy, filter, window);
+  return inputGradient(dy, filterFirst(filter), window);
+}
+
 /** x [N, C, sides] and some cells of zeros at the end of each side. */
 function zerosBehind(x: Node, counts: readonly number[]): Node {
   if (counts.every((count) => count === 0)) return x;
@@ -44,62 +59,33 @@ function zerosBehind(x: Node, counts: readonly number[]): Node {
 /** The gradient by a convolution's filter. x [N, sides, I], dy [N, sides, O] → [sides, I, O] */
 function filterGradient(x: Node, dy: Node, window: Window): Node {
   const [inChannels, outChannels] = [x.shape.at(-1)!, dy.shape.at(-1)!];
+  if (isBlockedFilterGradient(x, dy, window)) return blockedFilterGradient(x, dy, window);
   const rows = isPointwise(window) ? reshape(x, [sizeOf(x.shape) / inChannels, inChannels]) : columns(x, window);
   const product = matMul(rows, reshape(dy, [sizeOf(dy.shape) / outChannels, outChannels]), { transposeA: true });
   return reshape(product, [...window.sizes, inChannels, outChannels]);
 }
 
-/** What a filter sees at each place, one row a place: x [N, sides, C] → [N · places, cells of the filter · C] */
-export function columns(x: Node, window: Window): Node {
-  const channels = x.shape.at(-1)!;
-  const cells = sizeOf(x.shape) / channels;
-  const zeros = leaf(x.type, [1, channels], { kind: "constant", values: new Float32Array(channels) });
-  const rows = operator(
-    "Concat",
-    [reshape(x, [cells, channels]), zeros],
-    { type: x.type, shape: [cells + 1, channels] },
-    { axis: 0n },
-  );
-  const index = cellIndex(x.shape[0]!, window); // [N, places, sizes]
-  const seen = operator("Gather", [rows, index], { type: x.type, shape: [...index.shape, channels] }, { axis: 0n });
-  return reshape(seen, [x.shape[0]! * sizeOf(window.outputs), sizeOf(window.sizes) * channels]);
+function isBlockedFilterGradient(x: Node, dy: Node, window: Window): boolean {
+  return x.shape.length === 4 && !isPointwise(window) && areBlocks(x.shape[0]!, dy.shape.at(-1)!);
 }
 
-/**
- * The number of the cell that each place of the filter sees, or the number of all cells where it sees none:
- * [N, outputs, sizes]. It is the sum of what each side says; ONNX Runtime computes it once.
- */
-function cellIndex(batch: number, window: Window): Node {
-  const { sizes, outputs, inputs } = window;
-  const sides = inputs.length;
-  const rank = 1 + 2 * sides;
+/** What a filter sees at each place, one row a place: x [N, sides, C] → [N · places, cells of the filter · C] */
+function columns(x: Node, window: Window): Node {
+  const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
+  const { inputs, outputs, sizes, strides, dilations } = window;
   const cells = batch * sizeOf(inputs);
-  const along = (values: Int32Array, axes: Record<number, number>): Node =>
-    leaf(
-      "int32",
-      Array.from({ length: rank }, (_, axis) => axes[axis] ?? 1),
-      { kind: "constant", values },
-    );
-  let index = along(
-    Int32Array.from({ length: batch }, (_, n) => n * sizeOf(inputs)),
-    { 0: batch },
-  );
-  for (const side of inputs.keys()) {
-    const step = sizeOf(inputs.slice(side + 1));
-    const [outs, taps] = [outputs[side]!, sizes[side]!];
-    const numbers = Int32Array.from({ length: outs * taps }, (_, i) => {
-      const at =
-        Math.floor(i / taps) * window.strides[side]! + (i % taps) * window.dilations[side]! - window.before[side]!;
-      return at < 0 || at >= inputs[side]! ? cells : at * step;
-    });
-    const part = along(numbers, { [1 + side]: outs, [1 + sides + side]: taps });
-    index = operator("Add", [index, part], {
-      type: "int32",
-      shape: index.shape.map((n, axis) => Math.max(n, part.shape[axis]!)),
-    });
-  }
-  const limit = leaf("int32", [], { kind: "constant", values: Int32Array.of(cells) });
-  return operator("Min", [index, limit], index);
+  const sides = [...inputs.keys()];
+  const reaches = sides.map((side) => reach(window, side));
+  const padded = sides.map((side) => paddedSide(window, side, sizeOf(inputs.slice(side + 1)), cells));
+  const numbers = grid([steps(batch, sizeOf(inputs)), ...padded], cells); // [N, sides with padding]
+  const places = grid([
+    steps(batch, sizeOf(reaches)),
+    ...sides.map((side) => steps(outputs[side]!, strides[side]! * sizeOf(reaches.slice(side + 1)))),
+    ...sides.map((side) => steps(sizes[side]!, dilations[side]! * sizeOf(reaches.slice(side + 1)))),
+  ]);
+  const index = reshape(rowsAt(reshape(numbers, [sizeOf(numbers.shape), 1]), places), places.shape);
+  const seen = rowsAt(withZeroRow(reshape(x, [cells, channels])), index);
+  return reshape(seen, [batch * sizeOf(outputs), sizeOf(sizes) * channels]);
 }
 
 /** The gradient by the filter of a convolution of each channel by itself: [height, width, C, M] */
@@ -134,7 +120,7 @@ export const convolutionGradients: Kernels = {
         formatted(pad, dataFormat),
         dimRoundingMode,
       );
-      return inputGradient(pictures, filterFirst(filter!), window2d(info));
+      return inputGradient2d(pictures, filter!, window2d(info));
     }),
   Conv2DBackpropFilter: ({ inputs, attrs: { strides, pad, dataFormat, dimRoundingMode, filterShape } }) => {
     const [x, dy] =

@@ -1,9 +1,21 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { operator, reshape, transpose } from "../build.ts";
+import { operator, reshape, sizeOf, transpose } from "../build.ts";
+import { isConstant } from "../compile.ts";
 import type { Node } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
 import { biasAndActivation } from "./activation.ts";
-import { channelsFirst, channelsLast, readPart, type Window, window2d, window3d, windowAttributes } from "./window.ts";
+import { areBlocks, blockedConvolution } from "./blocked.ts";
+import { matMul } from "./matmul.ts";
+import {
+  channelsFirst,
+  channelsLast,
+  isPointwise,
+  readPart,
+  type Window,
+  window2d,
+  window3d,
+  windowAttributes,
+} from "./window.ts";
 
 /** x [N, sides, I], filter [O, I / groups, sides] → [N, sides, O] */
 export function convolve(x: Node, filter: Node, window: Window, groups = 1): Node {
@@ -12,6 +24,19 @@ export function convolve(x: Node, filter: Node, window: Window, groups = 1): Nod
   return channelsLast(
     operator("Conv", [channelsFirst(readPart(x, window)), filter], { type: x.type, shape }, attributes),
   );
+}
+
+/** The same of pictures, in the fastest form. filter [height, width, I, O] → [N, H', W', O] */
+function convolve2d(x: Node, filter: Node, window: Window): Node {
+  const [inChannels, outChannels] = filter.shape.slice(2) as [number, number];
+  // ONNX Runtime finds the best form for a filter that does not change.
+  if (isConstant(filter)) return convolve(x, filterFirst(filter), window);
+  if (isPointwise(window)) {
+    const rows = reshape(x, [sizeOf(x.shape) / inChannels, inChannels]);
+    return reshape(matMul(rows, reshape(filter, [inChannels, outChannels])), [...x.shape.slice(0, -1), outChannels]);
+  }
+  if (areBlocks(inChannels, outChannels)) return blockedConvolution(readPart(x, window), filter, window);
+  return convolve(x, filterFirst(filter), window);
 }
 
 /** [sides, I, O], as tfjs has it, → [O, I, sides], as ONNX and PyTorch have it */
@@ -46,7 +71,7 @@ function conv2d(
       formatted(pad, dataFormat),
       dimRoundingMode,
     );
-    return convolve(pictures, filterFirst(filter), window2d(info));
+    return convolve2d(pictures, filter, window2d(info));
   });
 }
 
