@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { weightBytes } from "../backends/index.ts";
 import type { Layer } from "../layers/layer.ts";
 import { disposeWeights, parameters } from "../layers/tree.ts";
-import { loadWeights, type WeightSource } from "../weights/index.ts";
+import { checkWeights, loadWeights, type WeightSource } from "../weights/index.ts";
 import type { Progress } from "./request.ts";
 
 interface LoadOptions {
@@ -32,6 +32,17 @@ export class LazyModel<M extends Layer = Layer> {
 
   get isLoaded(): boolean {
     return this.#isLoaded;
+  }
+
+  /** Looks whether the weights are there and fit, without reading them. @throws WeightsError where they do not */
+  async check(): Promise<void> {
+    if (this.#isLoaded) return;
+    const source = await this.#open();
+    try {
+      checkWeights(this.model, source);
+    } finally {
+      await source.close();
+    }
   }
 
   /** Reads the weights, unless they are there. @throws WeightsError where they do not fit the model */

@@ -73,7 +73,7 @@ export class Pipeline {
    * calls `next` without a loop has to call `return` in the end: the generator keeps its turn, and the next call waits.
    *
    * @throws InputError for options that are wrong, MemoryError before anything is loaded where the work would not fit,
-   * WeightsError where weights do not fit their model, and the signal's reason where it is aborted
+   * WeightsError before anything is loaded where weights do not fit their model, and the signal's reason where it is aborted
    */
   async *generate(options: GenerateOptions): AsyncGenerator<GenerationStep, GenerationResult> {
     const request = this.#resolve(options);
@@ -107,6 +107,9 @@ export class Pipeline {
   async *#generate(request: Request): AsyncGenerator<GenerationStep, GenerationResult> {
     const { tokenizer, textEncoder, unet, autoencoder, classifier } = this.#parts;
     const use = planMemory(this.#parts, request);
+    // A decoder that can't be loaded must not show after an hour of denoising.
+    const needed = { ...this.#parts, classifier: request.similarityCheck ? classifier : undefined };
+    for (const model of modelsOf(needed)) await model.check();
 
     await use(textEncoder);
     const { texts, warnings } = await encodeTexts(textsOf(request), tokenizer, textEncoder.model, request);

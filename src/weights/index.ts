@@ -2,7 +2,7 @@ export type { ConversionReport, ConvertedFile } from "./conversion-report.ts";
 export { type ConvertOptions, type ConvertProgress, convertFolder } from "./convert.ts";
 export type { ConvertedTensor, StorageChoice } from "./convert-weights.ts";
 export { fromFloat32, toFloat32 } from "./dtypes.ts";
-export { type LoadOptions, loadWeights, type SaveOptions, saveWeights } from "./load.ts";
+export { checkWeights, type LoadOptions, loadWeights, type SaveOptions, saveWeights } from "./load.ts";
 export { type Component, type ModelFolder, openModelFolder } from "./model-folder.ts";
 export { withUsualNames } from "./names.ts";
 export { openWeights } from "./open.ts";

@@ -58,6 +58,15 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
   }
 }
 
+/**
+ * What `loadWeights` does first: compares names, shapes and kinds of number, both ways, from the header alone.
+ *
+ * @throws WeightsError where the weights do not fit the model: it lists every difference.
+ */
+export function checkWeights(model: Layer, source: WeightSource): void {
+  sourceThatFits(model, source);
+}
+
 async function readWeight(
   weights: WeightSource,
   name: string,
