@@ -354,6 +354,24 @@ describe("images", () => {
   });
 });
 
+describe("dilation", () => {
+  const windows = [
+    { strides: 1, pad: "same", dilations: 1 },
+    { strides: [2, 1], pad: "valid", dilations: [1, 2] },
+    { strides: 2, pad: "same", dilations: 2 },
+  ] as const;
+  test.each(windows)("%j and its gradients", async (window) => {
+    const run = (name: string, inputs: tf.NamedTensorMap) =>
+      tf.engine().runKernel(name, inputs, window as unknown as tf.NamedAttrMap) as tf.Tensor;
+    await expectSame(() => {
+      const [x, filter] = [numbered([2, 7, 6, 3]), tf.div(numbered([3, 2, 3]), 2)];
+      const y = run("Dilation2D", { x, filter });
+      const gradient = { x, filter, dy: numbered(y.shape) };
+      return [y, run("Dilation2DBackpropInput", gradient), run("Dilation2DBackpropFilter", gradient)];
+    });
+  });
+});
+
 describe("draws", () => {
   const draw = (seed: number) => tf.multinomial(tf.tensor2d([0.1, 0.6, 0.3, 0, 1, 0], [2, 3]), 4000, seed, true);
   it("as often as the probabilities say, and the same for a seed", async () => {

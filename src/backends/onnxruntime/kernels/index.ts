@@ -3,6 +3,7 @@ import { comparisons } from "./comparison.ts";
 import { convolution } from "./convolution.ts";
 import { convolutionGradients } from "./convolution-gradients.ts";
 import { creation } from "./creation.ts";
+import { dilation } from "./dilation.ts";
 import { einsum } from "./einsum.ts";
 import { elementwise } from "./elementwise.ts";
 import { fused } from "./fused.ts";
@@ -32,6 +33,7 @@ export const kernels: Kernels = {
   ...random,
   ...convolution,
   ...convolutionGradients,
+  ...dilation,
   ...matmul,
   ...normalization,
   ...pooling,

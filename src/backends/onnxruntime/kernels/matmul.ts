@@ -1,3 +1,4 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { broadcast, operator, transpose } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
@@ -10,6 +11,11 @@ export interface Transposed {
 
 /** The product of two matrices, or of each of two batches of matrices, which broadcast. */
 export function matMul(a: Node, b: Node, { transposeA = false, transposeB = false }: Transposed = {}): Node {
+  const inner = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
+  tf.util.assert(
+    inner[0] === inner[1],
+    () => `Matrices of [${a.shape}]${transposeA ? "ᵀ" : ""} and [${b.shape}]${transposeB ? "ᵀ" : ""} have no product.`,
+  );
   if (a.shape.length === 2 && b.shape.length === 2 && a.type === "float32") {
     const shape = [a.shape[transposeA ? 1 : 0]!, b.shape[transposeB ? 0 : 1]!];
     return operator(

@@ -123,7 +123,7 @@ function reverse(x: Node, axes: readonly number[]): Node {
   return slice(x, begin, x.shape, strides);
 }
 
-function pad(x: Node, paddings: readonly [number, number][], value: number): Node {
+export function pad(x: Node, paddings: readonly [number, number][], value: number): Node {
   if (x.type === "bool") return cast(pad(cast(x, "int32"), paddings, value), "bool");
   if (paddings.every(([before, after]) => before === 0 && after === 0)) return x;
   const shape = x.shape.map((length, i) => length + paddings[i]![0] + paddings[i]![1]);
