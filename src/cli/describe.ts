@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { InputError } from "../errors.ts";
 import type { Description } from "../inspect/describe.ts";
 import type { Size } from "../inspect/runnable.ts";
 import { cut, grouped, scaled, table } from "./format.ts";
@@ -39,8 +40,17 @@ Examples:
     .action(async (model: string, options: Options) => {
       const { describeSystem } = await import("../inspect/describe-system.ts");
       const { openSystem } = await import("../inspect/open.ts");
+      const { Autoencoder, UNet } = await import("../models/index.ts");
+      const { surroundingsIn } = await import("../inspect/systems.ts");
       const system = await openSystem(model);
       const size = { width: options.width ?? system.size.width, height: options.height ?? system.size.height };
+      const { pixelsPerCell } = surroundingsIn(system);
+      const isOfCells = Object.values(system.models).some((one) => one instanceof UNet || one instanceof Autoencoder);
+      if (isOfCells && (size.width % pixelsPerCell || size.height % pixelsPerCell)) {
+        throw new InputError(
+          `The picture is ${size.width} × ${size.height}; both sides must be multiples of ${pixelsPerCell}.`,
+        );
+      }
       const tree = describeSystem({ ...system, size });
       if (options.json) printJson({ ...toDepth(tree, options.depth ?? Number.POSITIVE_INFINITY), ...size });
       else print(text(tree, size, options.depth ?? 2));

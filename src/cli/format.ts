@@ -70,3 +70,15 @@ export function cut(text: string, width: number): string {
   }
   return `${kept}…`;
 }
+
+/**
+ * Text as a terminal may be shown it: what would steer the terminal, or turn the order of letters round, is written out.
+ * Names and texts in files are anybody's.
+ */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) =>
+    character === "\n" || character === "\t"
+      ? character
+      : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

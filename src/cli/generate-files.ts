@@ -98,13 +98,16 @@ async function readTensor(source: WeightSource, names: readonly string[]): Promi
 
 /** @throws InputError where a file that is to be written can't be: said before the work, not after it */
 export async function checkOutputs({ output, saveLatents }: CommandOptions, count: number): Promise<void> {
-  const pictures = output === undefined ? ["picture.png"] : Array.from({ length: count }, (_, i) => numbered(output, i, count));
+  const pictures =
+    output === undefined ? ["picture.png"] : Array.from({ length: count }, (_, i) => numbered(output, i, count));
   for (const path of saveLatents === undefined ? pictures : [...pictures, saveLatents]) {
     if (path === "") throw new InputError("A file's name is empty: give --output and --save-latents a name.");
     await checkWritable(path);
   }
   if (saveLatents !== undefined && pictures.some((path) => resolve(path) === resolve(saveLatents))) {
-    throw new InputError(`${saveLatents} would be written twice, as the picture and as its latents: give them different names.`);
+    throw new InputError(
+      `${saveLatents} would be written twice, as the picture and as its latents: give them different names.`,
+    );
   }
 }
 

@@ -5,6 +5,7 @@ import type { GenerateOptions, GenerationResult, TextHiddenState } from "../pipe
 import type { Seed } from "../random/index.ts";
 import { duration } from "./format.ts";
 import {
+  checkOutputs,
   type Recorded,
   readLatents,
   readMask,
@@ -18,7 +19,6 @@ import { backendOption, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { version } from "./version.ts";
-import { checkWritable } from "./writable.ts";
 
 export interface CommandOptions {
   model: string;
@@ -142,13 +142,13 @@ Examples:
 
 async function generate(options: CommandOptions, signal: AbortSignal): Promise<void> {
   const { openPipeline } = await import("../pipelines/index.ts");
-  for (const path of [options.output ?? "picture.png", options.saveLatents]) if (path) await checkWritable(path);
 
   const progress = new Progress({ quiet: options.quiet });
   const started = performance.now();
   try {
     const { request, scheduler, notes } = await requestFrom(options);
     for (const note of notes) progress.say(`note: ${note}`);
+    await checkOutputs(options, [request.prompt].flat().length * (request.numImages ?? 1));
     const pipeline = await openPipeline(options.model, { backend: options.backend, scheduler });
     const result = await pipeline.run({
       ...request,
@@ -156,7 +156,7 @@ async function generate(options: CommandOptions, signal: AbortSignal): Promise<v
       onProgress: ({ task, done, total }) => progress.update(task, done, total),
     });
     progress.end();
-    for (const warning of result.warnings) progress.say(`warning: ${warning}`);
+    for (const warning of result.warnings) progress.warn(warning);
     const paths = await savePictures(result, options, { software: `tfjs-diffusion ${version}`, signal });
     if (options.saveLatents !== undefined) await saveTensors(result, options.saveLatents, signal);
     await pipeline.dispose();

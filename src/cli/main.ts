@@ -5,6 +5,7 @@ import { addCompare } from "./compare.ts";
 import { addConvert } from "./convert.ts";
 import { addDescribe } from "./describe.ts";
 import { addDoctor } from "./doctor.ts";
+import { harmless } from "./format.ts";
 import { addGenerate } from "./generate.ts";
 import { addObserve } from "./observe.ts";
 import { addShow } from "./show.ts";
@@ -14,7 +15,8 @@ import { version } from "./version.ts";
 // A reader that has seen enough, as `head`, closes the pipe: that is no mistake of anybody's.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit();
-  throw error;
+  process.stderr.write(`error: standard output can't be written (${error.code}): is the disk full?\n`);
+  process.exit(2);
 });
 
 const signal = heedSignals();
@@ -58,6 +60,6 @@ function report(error: unknown): number {
     return (signal.reason as Interrupt).exitCode;
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`error: ${process.env.TFJS_DIFFUSION_DEBUG ? stack : message}\n`);
+  process.stderr.write(`error: ${harmless((process.env.TFJS_DIFFUSION_DEBUG && stack) || message)}\n`);
   return error instanceof InputError ? 2 : 1;
 }

@@ -1,4 +1,4 @@
-import { cut, duration } from "./format.ts";
+import { cut, duration, harmless } from "./format.ts";
 
 export interface ProgressOptions {
   /** Where it is shown; by default standard error, so that standard output holds results alone. */
@@ -47,10 +47,16 @@ export class Progress {
     else this.#stream.write(isNew ? `${task} …\n` : `${task}: ${figures(state)}\n`);
   }
 
+  /** What must be known, so it is not quiet either. */
+  warn(text: string): void {
+    this.end();
+    this.#stream.write(`warning: ${harmless(text)}\n`);
+  }
+
   /** A line that stays, above what comes next. */
   say(text: string): void {
     this.end();
-    if (!this.#quiet) this.#stream.write(`${text}\n`);
+    if (!this.#quiet) this.#stream.write(`${harmless(text)}\n`);
   }
 
   /** Leaves the last line as it is. */
@@ -83,7 +89,7 @@ function part({ done, total }: State): number {
 
 /** "40% 16/40, 2 min 3 s left": bytes are not counted one by one. */
 function figures(state: State): string {
-  const count = state.total <= 10_000 ? ` ${state.done}/${state.total}` : "";
+  const count = state.total <= 10_000 ? ` ${Math.floor(state.done)}/${state.total}` : "";
   return `${Math.floor(part(state) * 100)}%${count}${time(state)}`;
 }
 

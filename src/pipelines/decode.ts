@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../errors.ts";
 import { denormalize, type Picture, quantize } from "../image/index.ts";
 import { runStages } from "../layers/stages.ts";
 import { type Autoencoder, denormalizeLatents } from "../models/autoencoder.ts";
@@ -20,6 +21,7 @@ export async function decodeLatents(
     try {
       const stages = isTiled ? tiledDecode(autoencoder, z) : autoencoder.decode(z);
       const { shape, data } = await takeData(await runStages(stages, { signal }));
+      checkFinite(data, one);
       pictures.push({ shape, data: denormalize(data) });
     } finally {
       z.dispose();
@@ -27,6 +29,16 @@ export async function decodeLatents(
     tell();
   }
   return pictures;
+}
+
+function checkFinite(decoded: Float32Array, latents: TensorData): void {
+  if (decoded.every(Number.isFinite)) return;
+  const largest = latents.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const suspect = largest > 1e4 ? "the UNet's, whose latents should be about 1" : "the autoencoder's";
+  throw new InputError(
+    `The autoencoder gave colours that are not finite, of latents up to ${largest.toPrecision(2)}. Weights may be damaged: ${suspect}. ` +
+      "Get them anew from where they came from, or find the layer with `compare`.",
+  );
 }
 
 /** [1, 3, H, W] of 0…1 to 8 bits. */

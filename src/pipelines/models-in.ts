@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { InputError } from "../errors.ts";
 import { readJsonFile } from "../files.ts";
 import { isModelClass, type Model, modelFrom } from "../models/model-from.ts";
 import type { ModelFolder } from "../weights/index.ts";
@@ -24,6 +25,11 @@ export async function modelsIn({ components }: ModelFolder): Promise<FoundModel[
   for (const { name, className, folder } of components) {
     const where = join(folder, "config.json");
     const json = await readJsonIfThere(where);
+    if (json === undefined && isModelClass(className, json)) {
+      throw new InputError(
+        `There is no ${where}, but model_index.json names a model "${name}" (${className}). Get the missing files.`,
+      );
+    }
     if (isModelClass(className, json)) found.push({ name, folder, json, model: modelFrom(className, json, where) });
   }
   return found;

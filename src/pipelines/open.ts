@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BackendName, defaultBackend, useBackend } from "../backends/index.ts";
+import { fieldsOf } from "../config.ts";
 import { ConfigError, InputError } from "../errors.ts";
 import { ImageProcessor, imageProcessorConfigFrom } from "../image/index.ts";
 import { Autoencoder } from "../models/autoencoder.ts";
@@ -51,7 +52,7 @@ export async function openPipeline(path: string, { backend, scheduler }: OpenOpt
       processor: await readProcessor(folder, classifier),
     },
     defaults: withSize(await defaultsIn(folder), unet.json, pixelsPerCell(autoencoder.model.config)),
-    forceZerosForEmptyPrompt: folder.settings.force_zeros_for_empty_prompt === true,
+    forceZerosForEmptyPrompt: readForceZeros(folder),
   });
 }
 
@@ -65,7 +66,9 @@ function theOne<M extends Model>(
   if (found.length === 1) return found[0]!;
   const present = models.map(({ name, model }) => `${name} (${model.constructor.name})`).join(", ") || "none";
   const reason =
-    found.length === 0 ? `needs a ${wanted}` : `has ${found.length} of ${wanted}, and only one is supported yet`;
+    found.length === 0
+      ? `has no ${wanted}, which it needs`
+      : `has ${found.length} of ${wanted}, and only one is supported yet`;
   throw new ConfigError(`The pipeline in ${path} ${reason}. The models that it names are: ${present}.`);
 }
 
@@ -109,8 +112,19 @@ async function readScheduler(folder: ModelFolder, name: string | undefined): Pro
   const component = componentLike(folder, /Scheduler$/);
   if (!component)
     throw new InputError(`The pipeline in ${folder.path} has no scheduler: its model_index.json names none.`);
-  const json = await folder.readJson(component, "scheduler_config.json");
-  return openScheduler(json, join(component.folder, "scheduler_config.json"), name);
+  const where = join(component.folder, "scheduler_config.json");
+  const json = fieldsOf(await folder.readJson(component, "scheduler_config.json"), where);
+  // Where the two do not agree, diffusers makes what model_index.json says, with the settings of the file.
+  return openScheduler({ ...json, _class_name: component.className }, where, name);
+}
+
+function readForceZeros({ path, settings }: ModelFolder): boolean {
+  const value = settings.force_zeros_for_empty_prompt ?? false;
+  if (typeof value === "boolean") return value;
+  const where = join(path, "model_index.json");
+  throw new ConfigError(
+    `${where}: the field "force_zeros_for_empty_prompt" is ${JSON.stringify(value)}; it must be true or false.`,
+  );
 }
 
 /** The preprocessor_config.json of the classifier's own folder, or of a component of its own. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytes, columns, cut, duration, grouped, scaled, table } from "../../src/cli/format.ts";
+import { bytes, columns, cut, duration, grouped, harmless, scaled, table } from "../../src/cli/format.ts";
 
 describe("numbers for people", () => {
   it.each([
@@ -52,5 +52,12 @@ describe("text in columns", () => {
       ["bcd", "e", "234"],
     ];
     expect(table(rows, ["left", "left", "right"])).toEqual(["a    絵    1", "bcd  e   234"]);
+  });
+});
+
+describe("text of others", () => {
+  it("can't steer the terminal, nor turn the order of letters", () => {
+    expect(harmless("\u001b[31mred\u202egnp.exe\u0007\u009b2J")).toBe("\\u001b[31mred\\u202egnp.exe\\u0007\\u009b2J");
+    expect(harmless("絵藍ミツア\n\t🐱 é")).toBe("絵藍ミツア\n\t🐱 é");
   });
 });

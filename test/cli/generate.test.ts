@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { decodePng, encodePng } from "../../src/image/index.ts";
@@ -37,6 +37,22 @@ describe("generate", () => {
     expect([picture.width, picture.height]).toEqual([64, 48]);
     expect(texts.get("Comment")).toBe(credit);
     expect(await readdir(folder)).toEqual(["花.png"]);
+  });
+
+  it("says before the work that a file can't be written, or would be twice", async () => {
+    const folder = await temporaryFolder();
+    const png = join(folder, "x.png");
+    await mkdir(join(folder, "x-2.png"));
+    for (const [args, message] of [
+      [["--output", png, "--save-latents", png], /x.png would be written twice/],
+      [["--output", ""], /A file's name is empty/],
+      [["--output", png, "--num-images", "3"], /x-2.png is a folder/],
+    ] as const) {
+      const { code, stderr } = await runCli([...quick, "--prompt", "a", ...args]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(message);
+      expect(await readdir(folder)).toEqual(["x-2.png"]);
+    }
   });
 
   it("numbers several pictures, and gives the i-th the seed + i", async () => {

@@ -113,7 +113,7 @@ test.each<[string, Record<string, object>, new () => Error, RegExp]>([
     "no UNet",
     { "model_index.json": { unet: [null, null] } },
     ConfigError,
-    /needs a UNet2DConditionModel.*vae \(Autoencoder\)/,
+    /has no UNet2DConditionModel.*vae \(Autoencoder\)/,
   ],
   [
     "no tokenizer",
@@ -130,7 +130,7 @@ test.each<[string, Record<string, object>, new () => Error, RegExp]>([
   ],
   [
     "another scheduler",
-    { "scheduler/scheduler_config.json": { _class_name: "PNDMScheduler" } },
+    { "model_index.json": { scheduler: ["diffusers", "PNDMScheduler"] } },
     ConfigError,
     /scheduler_config.json: the field "_class_name" is "PNDMScheduler", which is not supported/,
   ],
@@ -147,6 +147,12 @@ test.each<[string, Record<string, object>, new () => Error, RegExp]>([
     /tokenizer does not belong to this text encoder/,
   ],
   [
+    "a setting of another kind",
+    { "model_index.json": { force_zeros_for_empty_prompt: "yes" } },
+    ConfigError,
+    /"force_zeros_for_empty_prompt" is "yes"; it must be true or false/,
+  ],
+  [
     "a wrong default",
     { "generation_config.json": { guidance_rescale: 2 } },
     ConfigError,
@@ -159,12 +165,18 @@ test.each<[string, Record<string, object>, new () => Error, RegExp]>([
   await expect(opening).rejects.toThrow(type);
 });
 
-test("a missing folder and an empty one are told apart", async () => {
+test("of two schedulers, the one that model_index.json names is meant, with the settings of the file", async () => {
+  const folder = await tinyModel({ "scheduler/scheduler_config.json": { _class_name: "PNDMScheduler" } });
+  expect(await pictureOf(folder)).toEqual(await pictureOf("weights/tiny"));
+});
+
+test("a missing folder, or one without a configuration, is named", async () => {
   const missing = await tinyModel();
   await rm(join(missing, "vae"), { recursive: true });
-  await expect(openPipeline(missing)).rejects.toThrow(/vae/);
+  const message = /There is no .*vae\/config.json, but model_index.json names a model "vae" \(AutoencoderKL\)/;
+  await expect(openPipeline(missing)).rejects.toThrow(message);
   await mkdir(join(missing, "vae"));
-  await expect(openPipeline(missing)).rejects.toThrow(/vae\/config.json/);
+  await expect(openPipeline(missing)).rejects.toThrow(message);
 });
 
 test("weights that do not fit are refused when a picture is asked for, with their path", async () => {
