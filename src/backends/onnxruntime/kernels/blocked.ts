@@ -1,7 +1,7 @@
 import { blockSize } from "../block-size.ts";
 import { big, operator, reshape, transpose } from "../build.ts";
 import type { Node } from "../graph.ts";
-import { grid, paddedSide, rowsAt, steps, withZeroRow } from "./grid.ts";
+import { grid, paddedSide, rowsAt, steps, withRow } from "./grid.ts";
 import { type Window, windowAttributes } from "./window.ts";
 
 // ONNX Runtime's own convolution, which takes blocks of B channels together. It rewrites a graph to it where the filter is a
@@ -81,7 +81,7 @@ export function blockedFilterGradient(x: Node, dy: Node, window: Window): Node {
   const none = (pictures / block) * cells;
   const padded = [paddedSide(window, 0, width * inputs, none), paddedSide(window, 1, inputs, none)];
   const places = grid([steps(inputs, 1), steps(pictures / block, cells), ...padded], none);
-  const image = reshape(rowsAt(withZeroRow(rows), places), [inputs, pictures, ...padded.map(({ length }) => length)]);
+  const image = reshape(rowsAt(withRow(rows), places), [inputs, pictures, ...padded.map(({ length }) => length)]);
 
   const across = outputs / block;
   const index = grid([

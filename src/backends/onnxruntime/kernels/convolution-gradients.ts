@@ -3,12 +3,13 @@ import { big, ints, operator, reshape, sizeOf } from "../build.ts";
 import { leaf, type Node } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
 import { areBlocks, blockedFilterGradient, blockedInputGradient, isBlockedInputGradient } from "./blocked.ts";
+import { columns } from "./columns.ts";
 import { depthwiseFilter, filterFirst, formatted, inFormat, type Shape4D, type Shape5D } from "./convolution.ts";
-import { grid, paddedSide, rowsAt, steps, withZeroRow } from "./grid.ts";
 import { matMul } from "./matmul.ts";
 import {
   channelsFirst,
   channelsLast,
+  firstCells,
   isPointwise,
   reach,
   type Window,
@@ -69,25 +70,6 @@ function isBlockedFilterGradient(x: Node, dy: Node, window: Window): boolean {
   return x.shape.length === 4 && !isPointwise(window) && areBlocks(x.shape[0]!, dy.shape.at(-1)!);
 }
 
-/** What a filter sees at each place, one row a place: x [N, sides, C] → [N · places, cells of the filter · C] */
-function columns(x: Node, window: Window): Node {
-  const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
-  const { inputs, outputs, sizes, strides, dilations } = window;
-  const cells = batch * sizeOf(inputs);
-  const sides = [...inputs.keys()];
-  const reaches = sides.map((side) => reach(window, side));
-  const padded = sides.map((side) => paddedSide(window, side, sizeOf(inputs.slice(side + 1)), cells));
-  const numbers = grid([steps(batch, sizeOf(inputs)), ...padded], cells); // [N, sides with padding]
-  const places = grid([
-    steps(batch, sizeOf(reaches)),
-    ...sides.map((side) => steps(outputs[side]!, strides[side]! * sizeOf(reaches.slice(side + 1)))),
-    ...sides.map((side) => steps(sizes[side]!, dilations[side]! * sizeOf(reaches.slice(side + 1)))),
-  ]);
-  const index = reshape(rowsAt(reshape(numbers, [sizeOf(numbers.shape), 1]), places), places.shape);
-  const seen = rowsAt(withZeroRow(reshape(x, [cells, channels])), index);
-  return reshape(seen, [batch * sizeOf(outputs), sizeOf(sizes) * channels]);
-}
-
 /** The gradient by the filter of a convolution of each channel by itself: [height, width, C, M] */
 function depthwiseFilterGradient(x: Node, dy: Node, window: Window, filterShape: Shape4D): Node {
   const [height, width, channels, multiplier] = filterShape;
@@ -120,7 +102,9 @@ export const convolutionGradients: Kernels = {
         formatted(pad, dataFormat),
         dimRoundingMode,
       );
-      return inputGradient2d(pictures, filter!, window2d(info));
+      const window = window2d(info);
+      // conv2dTranspose may be told a result that is too small for all of its input.
+      return inputGradient2d(firstCells(pictures, window.outputs), filter!, window);
     }),
   Conv2DBackpropFilter: ({ inputs, attrs: { strides, pad, dataFormat, dimRoundingMode, filterShape } }) => {
     const [x, dy] =

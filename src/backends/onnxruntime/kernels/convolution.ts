@@ -111,7 +111,11 @@ export const convolution: Kernels = {
   Conv2D: ({ inputs: { x, filter }, attrs }) => conv2d(x!, filter!, attrs),
   FusedConv2D: (call) => {
     const { inputs, attrs } = call;
-    return inFormat(attrs.dataFormat, conv2d(inputs.x!, inputs.filter!, attrs), (y) => biasAndActivation(y, call));
+    const slope = inputs.preluActivationWeights;
+    const isFirst = attrs.dataFormat === "NCHW" && slope?.shape.length === 3;
+    const turned = isFirst ? { ...inputs, preluActivationWeights: transpose(slope, [1, 2, 0]) } : inputs;
+    const y = conv2d(inputs.x!, inputs.filter!, attrs);
+    return inFormat(attrs.dataFormat, y, (pictures) => biasAndActivation(pictures, { ...call, inputs: turned }));
   },
   DepthwiseConv2dNative: ({ inputs: { x, filter }, attrs }) => depthwise(x!, filter!, attrs),
   FusedDepthwiseConv2D: (call) => biasAndActivation(depthwise(call.inputs.x!, call.inputs.filter!, call.attrs), call),

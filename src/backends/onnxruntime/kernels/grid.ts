@@ -38,9 +38,9 @@ export function rowsAt(x: Node, index: Node): Node {
   return operator("Gather", [x, index], { type: x.type, shape }, { axis: 0n });
 }
 
-/** x [rows, n] and a row of zeros. Its number is `rows`. */
-export function withZeroRow(x: Node): Node {
+/** x [rows, n] and a row of one number, of zeros by default. Its number is `rows`. */
+export function withRow(x: Node, value = 0): Node {
   const [rows, length] = x.shape as [number, number];
-  const zeros = leaf(x.type, [1, length], { kind: "constant", values: new Float32Array(length) });
-  return operator("Concat", [x, zeros], { type: x.type, shape: [rows + 1, length] }, { axis: 0n });
+  const row = leaf("float32", [1, length], { kind: "constant", values: new Float32Array(length).fill(value) });
+  return operator("Concat", [x, row], { type: x.type, shape: [rows + 1, length] }, { axis: 0n });
 }

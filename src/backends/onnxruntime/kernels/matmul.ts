@@ -11,6 +11,13 @@ export interface Transposed {
 
 /** The product of two matrices, or of each of two batches of matrices, which broadcast. */
 export function matMul(a: Node, b: Node, { transposeA = false, transposeB = false }: Transposed = {}): Node {
+  const [across, down] = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
+  if (across === undefined || across !== down) {
+    const words = (transposed: boolean) => (transposed ? " transposed" : "");
+    throw new Error(
+      `Matrices of shapes [${a.shape}]${words(transposeA)} and [${b.shape}]${words(transposeB)} can't be multiplied.`,
+    );
+  }
   const inner = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
   tf.util.assert(
     inner[0] === inner[1],

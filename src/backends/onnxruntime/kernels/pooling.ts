@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binary, cast, operator, reshape, scalar, sizeOf } from "../build.ts";
+import { binary, cast, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
 import { leaf, type Node, record } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import type { Shape4D, Shape5D } from "./convolution.ts";
@@ -28,17 +28,51 @@ function largest(x: Node, window: Window): { values: Node; places: Node } {
 
 const maxPool: Kernel = ({ x, attrs }) => {
   const window = poolWindow(x, attrs);
-  const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
-  const input = channelsFirst(readPart(cast(x, "float32"), window));
-  return cast(channelsLast(operator("MaxPool", [input], { type: "float32", shape }, windowAttributes(window))), x.type);
+  return cast(pool("MaxPool", cast(x, "float32"), window, Number.NEGATIVE_INFINITY), x.type);
 };
 
+/** A mean counts the cells of the picture only; of a window without any it is not a number. */
 const averagePool: Kernel = ({ x, attrs }) => {
   const window = poolWindow(x, attrs);
-  const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
-  const input = channelsFirst(readPart(cast(x, "float32"), window));
-  return channelsLast(operator("AveragePool", [input], { type: "float32", shape }, windowAttributes(window)));
+  const input = cast(x, "float32");
+  if (!isWide(window)) return pool("AveragePool", input, window, 0);
+  return window.outputs.reduce(
+    (means, outputs, side) => {
+      const weights = Float32Array.from(
+        { length: outputs },
+        (_, place) => window.sizes[side]! / cellsAt(window, side, place),
+      );
+      const shape = window.outputs.map((_, i) => (i === side ? outputs : 1));
+      return binary("Mul", means, leaf("float32", [...shape, 1], { kind: "constant", values: weights }));
+    },
+    pool("AveragePool", input, window, 0),
+  );
 };
+
+function pool(type: string, x: Node, window: Window, outside: number): Node {
+  const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
+  const input = channelsFirst(readPart(x, window));
+  if (!isWide(window)) return channelsLast(operator(type, [input], { type: x.type, shape }, windowAttributes(window)));
+  const { before, after } = window;
+  const pads = ints([0, 0, ...before, 0, 0, ...after]);
+  const wide = input.shape.map((length, axis) => (axis < 2 ? length : length + before[axis - 2]! + after[axis - 2]!));
+  const padded = operator("Pad", [input, pads, scalar(outside, x.type)], { type: x.type, shape: wide });
+  const none = before.map(() => 0);
+  return channelsLast(
+    operator(type, [padded], { type: x.type, shape }, windowAttributes({ ...window, before: none, after: none })),
+  );
+}
+
+/** Whether there is as much padding as a window is long, which ONNX's operators do not allow. */
+function isWide({ before, after, sizes }: Window): boolean {
+  return sizes.some((size, side) => before[side]! >= size || after[side]! >= size);
+}
+
+/** Cells of the picture that a window sees along a side. */
+function cellsAt({ strides, before, sizes, inputs }: Window, side: number, place: number): number {
+  const first = place * strides[side]! - before[side]!;
+  return Math.max(0, Math.min(first + sizes[side]!, inputs[side]!) - Math.max(first, 0));
+}
 
 /** Each window's gradient goes to where its largest number is. */
 const maxPoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
@@ -77,7 +111,9 @@ const averagePoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
 
 /** The place is numbered as tfjs numbers it: within [H, W, C], or within [N, H, W, C]. */
 const maxPoolWithArgmax: Kernel = ({ x, attrs }) => {
-  const { values, places } = largest(x, poolWindow(x, attrs));
+  const isNumber = operator("Equal", [x, x], { type: "bool", shape: x.shape });
+  const numbers = operator("Where", [isNumber, x, scalar(Number.NEGATIVE_INFINITY, x.type)], x);
+  const { values, places } = largest(numbers, poolWindow(x, attrs));
   const [, height, width, channels] = x.shape as Shape4D;
   const [area, all] = [scalar(height * width, "int64"), scalar(height * width * channels, "int64")];
   const cell = binary("Mod", places, area);

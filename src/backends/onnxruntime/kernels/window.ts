@@ -57,8 +57,13 @@ export function readPart(x: Node, window: Window): Node {
     const read = reach(window, side) - before[side]!;
     return length - read < strides[side]! ? length : read;
   });
-  if (equal(lengths, inputs)) return x;
+  return firstCells(x, lengths);
+}
+
+/** x [N, sides, C] up to some length on each side */
+export function firstCells(x: Node, lengths: readonly number[]): Node {
   const shape = [x.shape[0]!, ...lengths, x.shape.at(-1)!];
+  if (equal(shape, x.shape)) return x;
   const axes = lengths.map((_, side) => side + 1);
   return operator("Slice", [x, ints(axes.map(() => 0)), ints(lengths), ints(axes)], { type: x.type, shape });
 }
