@@ -34,6 +34,10 @@ export type BackendName = keyof typeof backends;
 
 export const backendNames = Object.keys(backends) as BackendName[];
 
+export function isBackendName(name: string): name is BackendName {
+  return Object.hasOwn(backends, name);
+}
+
 /** What is used where nothing is said. */
 export const defaultBackend: BackendName = "wasm";
 

@@ -1,3 +1,11 @@
-export { type BackendName, backendNames, defaultBackend, memoryLimit, useBackend, weightBytes } from "./choose.ts";
+export {
+  type BackendName,
+  backendNames,
+  defaultBackend,
+  isBackendName,
+  memoryLimit,
+  useBackend,
+  weightBytes,
+} from "./choose.ts";
 export { type BackendReport, selfTest } from "./self-test.ts";
 export { onShapes, type ShapeRun } from "./shapes.ts";

@@ -93,6 +93,8 @@ function readChunks(bytes: Uint8Array, where: string): Chunk[] {
     throw new InputError(`${where} is not a PNG file. Give a picture in PNG form.`);
   }
   const chunks: Chunk[] = [];
+  // Encoders make one for every few kilobytes; more than this is a file that is made to fill memory.
+  const most = 200_000;
   let offset = signature.length;
   while (chunks.at(-1)?.type !== "IEND") {
     const length = offset + 12 <= file.length ? file.readUInt32BE(offset) : 0;
@@ -105,6 +107,8 @@ function readChunks(bytes: Uint8Array, where: string): Chunk[] {
     if (crc32(file.subarray(offset + 4, end - 4)) !== file.readUInt32BE(end - 4)) {
       throw new InputError(`${where} is damaged: the checksum of the part at byte ${offset} is wrong. Copy it anew.`);
     }
+    if (chunks.length === most)
+      throw new InputError(`${where} has more than ${most} parts: it is no picture to be read.`);
     chunks.push({ type: file.toString("latin1", offset + 4, offset + 8), data: file.subarray(offset + 8, end - 4) });
     offset = end;
   }

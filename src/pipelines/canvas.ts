@@ -42,8 +42,7 @@ export function prepareCanvases(
   const { config } = unet.model;
   const cell = pixelsPerCell(autoencoder.model.config);
   const [height, width] = [request.height / cell, request.width / cell];
-  // A UNet that is told the scale of its guidance (a distilled one) does without the second prediction.
-  const isGuided = request.guidanceScale > 1 && config.time.conditionChannels === undefined;
+  const isGuided = request.guidanceScale > 1;
   const first = request.latents || posterior ? startStep(request.steps, request.strength) : 0;
 
   const canvases = request.seeds.map(async (seed, i) => {

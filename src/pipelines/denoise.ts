@@ -64,7 +64,11 @@ async function step(
       : {};
     const stages = unet.stages(latents, timestep, context, conditions);
     const prediction = await runStages(stages, { signal: request.signal, onStage });
-    return await takeData(tf.tidy(() => next(canvas, index, prediction, request)));
+    try {
+      return await takeData(tf.tidy(() => next(canvas, index, prediction, request)));
+    } finally {
+      prediction.dispose();
+    }
   } finally {
     tf.dispose(inputs);
   }
@@ -86,7 +90,7 @@ function timeIds({ width, height }: Request): number[] {
   return [height, width, 0, 0, height, width];
 }
 
-/** From the prediction to the latents of the next timestep. The prediction is freed. */
+/** From the prediction to the latents of the next timestep. */
 function next(canvas: Canvas, index: number, prediction: tf.Tensor4D, request: Request): tf.Tensor4D {
   const { sampler, timesteps, generator, original, mask, noise } = canvas;
   const latents = sampler.step<tf.Tensor4D>({
@@ -96,7 +100,6 @@ function next(canvas: Canvas, index: number, prediction: tf.Tensor4D, request: R
     eta: request.eta,
     noise: () => toTensor(randn(generator, noise.shape)),
   });
-  prediction.dispose();
   if (!original || !mask) return latents;
   const kept = {
     mask: toTensor<tf.Tensor4D>(mask),

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { type BackendName, defaultBackend, useBackend } from "../backends/index.ts";
+import { type BackendName, defaultBackend, isBackendName, useBackend } from "../backends/index.ts";
 import { fieldsOf } from "../config.ts";
 import { ConfigError, InputError } from "../errors.ts";
 import { ImageProcessor, imageProcessorConfigFrom } from "../image/index.ts";
@@ -20,7 +20,7 @@ import { defaultsIn, type FoundModel, modelsIn, readJsonIfThere } from "./models
 import { Pipeline } from "./pipeline.ts";
 
 export interface OpenOptions {
-  /** What computes. By default the backend of tfjs that is active, or "wasm" where none is. */
+  /** What computes. By default the backend of tfjs that is active now, or the default where none is. */
   backend?: BackendName | undefined;
   /** A scheduler by its name ("ddim"), with the settings of the folder's own; by default the folder's own. */
   scheduler?: string | undefined;
@@ -33,7 +33,7 @@ export interface OpenOptions {
  * @throws InputError, ConfigError where the folder or a component is missing, or not supported
  */
 export async function openPipeline(path: string, { backend, scheduler }: OpenOptions = {}): Promise<Pipeline> {
-  if (backend !== undefined || !tf.getBackend()) await useBackend(backend ?? defaultBackend);
+  const backendName = backend ?? (tf.getBackend() || defaultBackend);
   const folder = await openModelFolder(path);
   const models = await modelsIn(folder);
   const unet = theOne(models, path, "UNet2DConditionModel", (model) => model instanceof UNet);
@@ -41,7 +41,9 @@ export async function openPipeline(path: string, { backend, scheduler }: OpenOpt
   const textEncoder = theOne(models, path, "SiglipTextModel or CLIPTextModel", isTextEncoder);
   const classifier = models.find((found) => found.model instanceof SwinForImageClassification);
 
+  checkTogether(unet, autoencoder, textEncoder);
   return new Pipeline({
+    useBackend: () => activate(backendName),
     tokenizer: await readTokenizer(folder, textEncoder.model),
     textEncoder: lazy(textEncoder),
     unet: lazy(unet),
@@ -54,6 +56,42 @@ export async function openPipeline(path: string, { backend, scheduler }: OpenOpt
     defaults: withSize(await defaultsIn(folder), unet.json, pixelsPerCell(autoencoder.model.config)),
     forceZerosForEmptyPrompt: readForceZeros(folder),
   });
+}
+
+/** Another pipeline may have made another backend the active one since. */
+async function activate(name: string): Promise<void> {
+  if (tf.getBackend() === name) return;
+  if (isBackendName(name)) await useBackend(name);
+  else await tf.setBackend(name); // one of the caller's own
+}
+
+/** @throws ConfigError where models do not belong together: said here, and not by a shape in the middle of the work */
+function checkTogether(
+  { model: { config: unet }, folder }: FoundModel<UNet>,
+  autoencoder: FoundModel<Autoencoder>,
+  textEncoder: FoundModel<SiglipTextModel | ClipTextModel>,
+): void {
+  const where = join(folder, "config.json");
+  const refuse = (message: string): never => {
+    throw new ConfigError(`${where}: ${message}`);
+  };
+  const { latentChannels } = autoencoder.model.config;
+  if (unet.inChannels !== latentChannels || unet.outChannels !== latentChannels) {
+    const beside = join(autoencoder.folder, "config.json");
+    refuse(
+      `the UNet takes ${unet.inChannels} channels and gives ${unet.outChannels}, but ${beside} has ${latentChannels} of latents.`,
+    );
+  }
+  const [, width] = textEncoder.model.embeddings.tokenEmbedding.weight.shape;
+  const wanted = unet.textChannels ?? unet.contextChannels;
+  if (width !== wanted) {
+    refuse(
+      `the UNet attends to text of ${wanted} channels, but ${join(textEncoder.folder, "config.json")} makes ${width}.`,
+    );
+  }
+  if (unet.classEmbedding) refuse("the UNet wants a class for each picture, which a pipeline from text does not have.");
+  if (unet.time.conditionChannels)
+    refuse("the UNet is told the guidance scale (time_cond_proj_dim), which pipelines do not support yet.");
 }
 
 function theOne<M extends Model>(

@@ -11,6 +11,8 @@ import type { LazyModel } from "./lazy-model.ts";
 
 /** The parts that make a picture together. `openPipeline` finds them in a folder. */
 export interface PipelineParts {
+  /** Makes the backend that this pipeline computes on the active one of tfjs, if it is another. */
+  useBackend: () => Promise<void>;
   tokenizer: Tokenizer;
   textEncoder: LazyModel<SiglipTextModel | ClipTextModel>;
   unet: LazyModel<UNet>;

@@ -49,16 +49,17 @@ export interface GenerationTensors {
   image: TensorData;
 }
 
+const turns = new Turns();
+
 /**
  * Text to picture by latent diffusion (Rombach et al. 2022) with classifier-free guidance (Ho & Salimans 2022), as diffusers'
  * StableDiffusionPipeline and StableDiffusionXLPipeline do it: the same prompt, seed and settings give their picture.
  *
- * One call works at a time; others wait for their turn, in the order in which they began. tfjs's backend is the process's, so
- * all pipelines of a process share it.
+ * In a process one call works at a time, whichever pipeline's it is, since tfjs has one active backend; others wait for their
+ * turn, in the order in which they began. Each pipeline computes on the backend that it was opened for.
  */
 export class Pipeline {
   readonly #parts: PipelineParts;
-  readonly #turns = new Turns();
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
@@ -77,8 +78,9 @@ export class Pipeline {
    */
   async *generate(options: GenerateOptions): AsyncGenerator<GenerationStep, GenerationResult> {
     const request = this.#resolve(options);
-    const endTurn = await this.#turns.take(request.signal);
+    const endTurn = await turns.take(request.signal);
     try {
+      await this.#parts.useBackend();
       return yield* this.#generate(request);
     } finally {
       endTurn();
@@ -96,7 +98,7 @@ export class Pipeline {
 
   /** Frees all weights, after the calls that are under way. The pipeline can be used again, and reads them anew. */
   async dispose(): Promise<void> {
-    const endTurn = await this.#turns.take();
+    const endTurn = await turns.take();
     try {
       for (const model of modelsOf(this.#parts)) model.unload();
     } finally {

@@ -22,7 +22,9 @@ const largestSide = 2048;
 export function planMemory(parts: PipelineParts, request: Request): (model: LazyModel) => Promise<void> {
   const models = modelsOf(parts); // one that this request does not need may still be there from another
   const loaded = models.filter(({ isLoaded }) => isLoaded).reduce((sum, { bytes }) => sum + bytes, 0);
-  const residency = planResidency(phasesOf(parts, request), available(loaded), advice(request));
+  const results = pictureBytes(request);
+  const phases = phasesOf(parts, request).map((one) => ({ ...one, working: one.working + results }));
+  const residency = planResidency(phases, available(loaded), advice(request));
   return async (model) => {
     if (residency === "one at a time") for (const other of models) if (other !== model) other.unload();
     await model.load(request);
@@ -63,6 +65,11 @@ function phasesOf(parts: PipelineParts, request: Request): Phase[] {
   return [...phases, phase(model, 1, (input) => model.model.stages(input([1, height, width, 3]) as tf.Tensor4D))];
 }
 
+/** What the pictures of a request take: each as float32 twice, once for itself and once in the batch, and in 8 bits. */
+function pictureBytes({ seeds, width, height }: Request): number {
+  return seeds.length * width * height * 3 * (4 + 4 + 1);
+}
+
 /** A model's share of the work, `times` as large as running it with these inputs. */
 function phase(model: LazyModel, times: number, stages: (input: Input) => Stages<tf.TensorContainer>): Phase {
   return { name: `The ${model.name}`, weights: model.bytes, working: times * workingBytes(model, stages) };
@@ -82,8 +89,9 @@ function workingBytes({ model }: LazyModel, stages: (input: Input) => Stages<tf.
   );
 }
 
-function advice({ width, height, guidanceScale, tiledDecode }: Request): string {
+function advice({ width, height, guidanceScale, tiledDecode, seeds }: Request): string {
   const ideas = [`a smaller picture than ${width} × ${height}`, ...(tiledDecode ? [] : ["decoding in tiles"])];
+  if (seeds.length > 1) ideas.unshift("fewer pictures at a time");
   if (guidanceScale > 1) ideas.push("no guidance");
   return `try ${ideas.join(", ")}, another backend, or a machine with more memory`;
 }

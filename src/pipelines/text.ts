@@ -59,7 +59,8 @@ async function encode(
         ? [lastHiddenState, penultimateHiddenState]
         : [penultimateHiddenState, lastHiddenState];
     other.dispose();
-    return { embeds: await takeData(wanted), pooled: await takeData(pooled) };
+    const [embeds, vector] = await Promise.all([takeData(wanted), takeData(pooled)]); // both are freed, whatever fails
+    return { embeds, pooled: vector };
   } finally {
     tf.dispose(inputs);
   }

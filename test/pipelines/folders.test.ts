@@ -147,6 +147,25 @@ test.each<[string, Record<string, object>, new () => Error, RegExp]>([
     /tokenizer does not belong to this text encoder/,
   ],
   [
+    "another autoencoder's latents",
+    { "unet/config.json": { in_channels: 9 } },
+    ConfigError,
+    /unet\/config.json: the UNet takes 9 channels and gives 8, but .*vae\/config.json has 8 of latents/,
+  ],
+  [
+    "text of another width",
+    { "unet/config.json": { cross_attention_dim: 48 } },
+    ConfigError,
+    /attends to text of 48 channels, but .*text_encoder\/config.json makes 32/,
+  ],
+  [
+    "a UNet of classes",
+    { "unet/config.json": { class_embed_type: "timestep" } },
+    ConfigError,
+    /unet\/config.json: the UNet wants a class/,
+  ],
+  ["a distilled UNet", { "unet/config.json": { time_cond_proj_dim: 16 } }, ConfigError, /time_cond_proj_dim/],
+  [
     "a setting of another kind",
     { "model_index.json": { force_zeros_for_empty_prompt: "yes" } },
     ConfigError,
@@ -180,7 +199,7 @@ test("a missing folder, or one without a configuration, is named", async () => {
 });
 
 test("weights that do not fit are refused when a picture is asked for, with their path", async () => {
-  const folder = await tinyModel({ "unet/config.json": { cross_attention_dim: 48 } });
+  const folder = await tinyModel({ "unet/config.json": { layers_per_block: 1 } });
   const pipeline = await openPipeline(folder);
   const run = pipeline.run(small);
   await expect(run).rejects.toThrow(WeightsError);

@@ -43,6 +43,28 @@ describe("two calls at once", () => {
     expect((await first).images[0]!.data).toEqual((await third).images[0]!.data);
   });
 
+  test("of two pipelines take turns too, each on the backend that it was opened for", async () => {
+    const tiny = { ...small, width: 32, height: 32, steps: 1, similarityCheck: false };
+    const here = tf.getBackend();
+    const other = await openPipeline("weights/tiny", { backend: here === "cpu" ? "wasm" : "cpu" });
+    const alone = await pipeline.run(tiny);
+    const active: string[] = [];
+    const note = () => active.push(tf.getBackend());
+    const [first, second, third] = await Promise.all([
+      pipeline.run({ ...tiny, onProgress: note }),
+      other.run({ ...tiny, onProgress: note }),
+      pipeline.run({ ...tiny, onProgress: note }),
+    ]);
+    expect(first.images[0]!.data).toEqual(alone.images[0]!.data);
+    expect(third.images[0]!.data).toEqual(alone.images[0]!.data);
+    expect(
+      Math.max(...second.images[0]!.data.map((value, i) => Math.abs(value - alone.images[0]!.data[i]!))),
+    ).toBeLessThan(2);
+    const changes = active.filter((name, i) => name !== active[i - 1]);
+    expect(changes).toEqual([here, here === "cpu" ? "wasm" : "cpu", here]);
+    await other.dispose();
+  });
+
   test("one whose caller stops early makes room for the next", async () => {
     for await (const { step } of pipeline.generate(small)) if (step === 1) break;
     expect((await pipeline.run(small)).images).toHaveLength(1);
@@ -123,6 +145,12 @@ describe("memory", () => {
     expect(plan).toThrow(MemoryError);
     expect(plan).toThrow(
       "The unet needs 7.0 GB (5.0 GB of them for its weights), 6.0 GB are free; try a smaller picture.",
+    );
+  });
+
+  test("many pictures that would not fit together are refused too", async () => {
+    await expect(pipeline.run({ ...small, width: 2048, height: 2048, numImages: 2000 })).rejects.toThrow(
+      /fewer pictures/,
     );
   });
 
