@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binary, cast, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
+import { binary, cast, equal, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
 import { leaf, type Node, record } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
+import { columns } from "./columns.ts";
 import type { Shape4D, Shape5D } from "./convolution.ts";
 import { linearMap } from "./linear-map.ts";
 import { channelsFirst, channelsLast, readPart, type Window, window2d, window3d, windowAttributes } from "./window.ts";
@@ -28,39 +29,44 @@ function largest(x: Node, window: Window): { values: Node; places: Node } {
 
 const maxPool: Kernel = ({ x, attrs }) => {
   const window = poolWindow(x, attrs);
-  return cast(pool("MaxPool", cast(x, "float32"), window, Number.NEGATIVE_INFINITY), x.type);
+  if (isIdentity(window)) return x;
+  const input = cast(x, "float32");
+  const lowest = Number.NEGATIVE_INFINITY;
+  return cast(isWide(window) ? reduced("ReduceMax", input, window, lowest) : pool("MaxPool", input, window), x.type);
 };
 
-/** A mean counts the cells of the picture only; of a window without any it is not a number. */
+/** A mean counts the cells of the picture only. */
 const averagePool: Kernel = ({ x, attrs }) => {
   const window = poolWindow(x, attrs);
   const input = cast(x, "float32");
-  if (!isWide(window)) return pool("AveragePool", input, window, 0);
-  return window.outputs.reduce(
-    (means, outputs, side) => {
-      const weights = Float32Array.from(
-        { length: outputs },
-        (_, place) => window.sizes[side]! / cellsAt(window, side, place),
-      );
-      const shape = window.outputs.map((_, i) => (i === side ? outputs : 1));
-      return binary("Mul", means, leaf("float32", [...shape, 1], { kind: "constant", values: weights }));
-    },
-    pool("AveragePool", input, window, 0),
-  );
+  if (isIdentity(window)) return input;
+  if (!isWide(window)) return pool("AveragePool", input, window);
+  const sums = reduced("ReduceSum", input, window, 0);
+  return window.outputs.reduce((means, outputs, side) => {
+    const weights = Float32Array.from({ length: outputs }, (_, place) => 1 / Math.max(1, cellsAt(window, side, place)));
+    const shape = window.outputs.map((_, i) => (i === side ? outputs : 1));
+    return binary("Mul", means, leaf("float32", [...shape, 1], { kind: "constant", values: weights }));
+  }, sums);
 };
 
-function pool(type: string, x: Node, window: Window, outside: number): Node {
+/** tfjs leaves a picture as it is where nothing but padding would change it. */
+function isIdentity({ sizes, inputs, outputs }: Window): boolean {
+  return sizes.every((size) => size === 1) && equal(inputs, outputs);
+}
+
+function pool(type: string, x: Node, window: Window): Node {
   const shape = [x.shape[0]!, x.shape.at(-1)!, ...window.outputs];
   const input = channelsFirst(readPart(x, window));
-  if (!isWide(window)) return channelsLast(operator(type, [input], { type: x.type, shape }, windowAttributes(window)));
-  const { before, after } = window;
-  const pads = ints([0, 0, ...before, 0, 0, ...after]);
-  const wide = input.shape.map((length, axis) => (axis < 2 ? length : length + before[axis - 2]! + after[axis - 2]!));
-  const padded = operator("Pad", [input, pads, scalar(outside, x.type)], { type: x.type, shape: wide });
-  const none = before.map(() => 0);
-  return channelsLast(
-    operator(type, [padded], { type: x.type, shape }, windowAttributes({ ...window, before: none, after: none })),
-  );
+  return channelsLast(operator(type, [input], { type: x.type, shape }, windowAttributes(window)));
+}
+
+/** The same from all that each window sees, for windows that ONNX's operators do not allow. */
+function reduced(type: string, x: Node, window: Window, outside: number): Node {
+  const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
+  const places = batch * sizeOf(window.outputs);
+  const seen = reshape(columns(x, window, outside), [places, sizeOf(window.sizes), channels]);
+  const rows = operator(type, [seen, ints([1])], { type: x.type, shape: [places, channels] }, { keepdims: 0n });
+  return reshape(rows, [batch, ...window.outputs, channels]);
 }
 
 /** Whether there is as much padding as a window is long, which ONNX's operators do not allow. */

@@ -1,0 +1,65 @@
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { OnnxRuntimeBackend } from "../../../src/backends/onnxruntime/index.ts";
+import { groupNorm, silu } from "../../../src/ops/index.ts";
+import { errorAgainstCpu, numbers } from "../../helpers/on-both.ts";
+
+// Where weights are in a file, kernels take other forms: ONNX Runtime can lay them out as it likes.
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "kernels-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The same numbers on "cpu" in memory, and on our backend in a file. */
+async function weight(shape: number[], seed: number): Promise<() => tf.Tensor> {
+  const path = join(folder, `${shape}-${seed}`);
+  await tf.setBackend("cpu");
+  await writeFile(path, new Uint8Array((await numbers(shape, seed).data()).buffer));
+  const { size, mtimeMs } = await stat(path);
+  return () => {
+    if (tf.getBackend() === "cpu") return numbers(shape, seed);
+    const place = { path, offset: 0, length: size, fileSize: size, modified: mtimeMs };
+    const info = (tf.backend() as OnnxRuntimeBackend).mapTensor(place, { dtype: "F32", shape })!;
+    return tf.engine().makeTensorFromTensorInfo(info);
+  };
+}
+
+test.each([
+  { x: [1, 7, 6, 3], filter: [5, 3, 3, 3], stride: 1, pad: "same" },
+  { x: [2, 8, 8, 32], filter: [48, 32, 3, 3], stride: 1, pad: "same" },
+  { x: [2, 8, 8, 32], filter: [16, 32, 3, 3], stride: 2, pad: "valid" },
+  { x: [2, 4, 5, 32], filter: [16, 32, 1, 1], stride: 1, pad: "same" },
+] as const)("convolution %j, the filter as PyTorch has it", async ({ x, filter, stride, pad }) => {
+  const [w, bias] = [await weight([...filter], 2), await weight([filter[0]], 3)];
+  const run = (a: tf.Tensor) =>
+    tf.add(tf.conv2d(a as tf.Tensor4D, tf.transpose(w(), [2, 3, 1, 0]) as tf.Tensor4D, stride, pad), bias());
+  expect(await errorAgainstCpu([x], run)).toBeLessThan(2e-6);
+});
+
+test.each([
+  [2, 6, 5, 32],
+  [1, 96, 96, 32], // too many numbers in a group for one sum
+])("group normalization of [%i, %i, %i, %i]", async (...shape) => {
+  const [gain, bias] = [await weight([32], 2), await weight([32], 3)];
+  const run = (x: tf.Tensor) => groupNorm(x, gain() as tf.Tensor1D, bias() as tf.Tensor1D, { groups: 4, eps: 1e-5 });
+  expect(await errorAgainstCpu([shape], run)).toBeLessThan(1e-6);
+});
+
+test("a row of layers between which nothing is turned", async () => {
+  const filters = [await weight([32, 32, 3, 3], 2), await weight([32, 32, 3, 3], 3)];
+  const [gain, bias] = [await weight([32], 4), await weight([32], 5)];
+  const run = (x: tf.Tensor) => {
+    let h = x as tf.Tensor4D;
+    for (const filter of filters) {
+      h = silu(groupNorm(h, gain() as tf.Tensor1D, bias() as tf.Tensor1D, { groups: 8, eps: 1e-5 }));
+      h = tf.conv2d(h, tf.transpose(filter(), [2, 3, 1, 0]) as tf.Tensor4D, 1, "same");
+    }
+    return tf.add(h, tf.image.resizeNearestNeighbor(tf.image.resizeBilinear(h, [4, 4]), [8, 8]));
+  };
+  expect(await errorAgainstCpu([[2, 8, 8, 32]], run)).toBeLessThan(3e-6);
+});
