@@ -85,7 +85,7 @@ export class Runtime {
 
   /** Frees what was made for weights in files that nobody uses any more. */
   forget(places: readonly FilePlace[]): void {
-    if (places.length > 0) this.#sessions.closeThoseWith(new Set(places.map(placeKey)));
+    if (places.length > 0) this.#sessions.closeThoseWith(places.map(placeKey));
   }
 
   /** Ends the thread, with all that it holds. What is still waited for fails. */
