@@ -66,7 +66,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     { inputs, attrs }: { inputs: tf.NamedTensorInfoMap | tf.TensorInfo[]; attrs?: unknown },
   ): tf.TensorInfo | tf.TensorInfo[] {
     const given = Object.entries(inputs).filter(([, info]) => info !== undefined);
-    const nodes = given.map(([key, info]) => [key, this.#operand(name, info as tf.TensorInfo)] as const);
+    const nodes = given.map(([key, info]) => [key, this.node((info as tf.TensorInfo).dataId)] as const);
     const list = nodes.map(([, node]) => node);
     const { result, calls } = recordedBy(name, () =>
       kernel({ x: list[0]!, inputs: Object.fromEntries(nodes), list, attrs }),
@@ -93,14 +93,6 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   #share({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
     this.incRef(dataId);
     return { dataId, shape, dtype };
-  }
-
-  #operand(name: string, { dataId, dtype }: tf.TensorInfo): Node {
-    if (dtype !== "string") return this.node(dataId);
-    throw new Error(
-      `The backend "${backendName}" has no text, so it can't compute ${name} of it. Do it in JavaScript, or on another ` +
-        'backend: `await tf.setBackend("cpu")`.',
-    );
   }
 
   /** The node behind a tensor. */
@@ -155,10 +147,15 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     }
   }
 
-  override readSync(dataId: tf.DataId): tf.backend_util.BackendValues {
+  /** What JavaScript has of a tensor: text, and numbers that it made and that are small or not yet needed elsewhere. */
+  numbersHere(dataId: tf.DataId): tf.backend_util.BackendValues | undefined {
     const { node, texts } = this.#entry(dataId);
-    const here = texts ?? valuesHere(node!);
-    if (here) return here as tf.backend_util.BackendValues;
+    return texts ?? valuesHere(node!);
+  }
+
+  override readSync(dataId: tf.DataId): tf.backend_util.BackendValues {
+    const here = this.numbersHere(dataId);
+    if (here) return here;
     throw new Error(
       `The backend "${backendName}" computes in another thread, so dataSync(), arraySync() and print() can't wait for it: ` +
         "use `await tensor.data()` or `await tensor.array()`.",

@@ -1,25 +1,33 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { backendName, OnnxRuntimeBackend } from "./backend.ts";
+import { borrow, borrowed, type Call, isAboutText } from "./kernels/borrowed.ts";
 import { kernels } from "./kernels/index.ts";
 import { missing, refusal } from "./kernels/missing.ts";
 
 export { backendName, OnnxRuntimeBackend } from "./backend.ts";
 
 tf.registerBackend(backendName, () => new OnnxRuntimeBackend(), 3);
-for (const [kernelName, kernel] of Object.entries(kernels)) {
-  tf.registerKernel({
-    kernelName,
-    backendName,
-    kernelFunc: ({ inputs, attrs, backend }) =>
-      (backend as OnnxRuntimeBackend).call(kernelName, kernel, { inputs, attrs }),
-  });
+
+type Run = (backend: OnnxRuntimeBackend, call: Call) => tf.TensorInfo | tf.TensorInfo[];
+function register(kernelName: string, run: Run): void {
+  const kernelFunc: tf.KernelFunc = ({ inputs, attrs, backend }) =>
+    run(backend as OnnxRuntimeBackend, { inputs, attrs });
+  tf.registerKernel({ kernelName, backendName, kernelFunc });
 }
-for (const kernelName of Object.keys(missing)) {
-  tf.registerKernel({
-    kernelName,
-    backendName,
-    kernelFunc: () => {
-      throw refusal(kernelName);
-    },
+
+const onCpu = (name: string, backend: OnnxRuntimeBackend, call: Call) =>
+  borrow(name, call, (dataId) => backend.numbersHere(dataId), backend.write.bind(backend));
+
+for (const [name, kernel] of Object.entries(kernels)) {
+  register(name, (backend, { inputs, attrs }) =>
+    isAboutText({ inputs, attrs })
+      ? onCpu(name, backend, { inputs, attrs })
+      : backend.call(name, kernel, { inputs: inputs as tf.NamedTensorInfoMap, attrs }),
+  );
+}
+for (const name of Object.keys(borrowed)) register(name, (backend, call) => onCpu(name, backend, call));
+for (const name of Object.keys(missing)) {
+  register(name, () => {
+    throw refusal(name);
   });
 }

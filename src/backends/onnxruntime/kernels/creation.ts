@@ -9,17 +9,10 @@ import { expand, fed } from "./words.ts";
 
 export const creation: Kernels = {
   Fill: ({ attrs }) => {
-    const { shape, value } = attrs as { shape: number[]; value: number | string };
+    const { shape, value } = attrs as { shape: number[]; value: number };
     const dtype = attrs.dtype ?? tf.util.inferDtype(value);
-    if (typeof value === "string") throw new Error('The backend "onnxruntime" has no text: fill takes a number there.');
-    return expand(
-      fed(
-        filled(1, dtype, () => value),
-        dtype,
-        [],
-      ),
-      shape,
-    );
+    const one = filled(1, dtype, () => value);
+    return expand(fed(one, dtype, []), shape);
   },
   ZerosLike: ({ x }) => expand(scalar(0, x.type), x.shape),
   OnesLike: ({ x }) => expand(scalar(1, x.type), x.shape),

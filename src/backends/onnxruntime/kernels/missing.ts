@@ -1,8 +1,7 @@
 // Kernels of tfjs that do not exist here, and why.
 
-const dynamic = "how large its result is depends on the numbers, which are not known while a graph is recorded";
-const text = "there is no text";
 const complex = "there are no complex numbers";
+const canvas = "there is no canvas";
 
 export const missing: Readonly<Record<string, string>> = {
   Complex: complex,
@@ -11,23 +10,8 @@ export const missing: Readonly<Record<string, string>> = {
   IFFT: complex,
   Imag: complex,
   Real: complex,
-  NonMaxSuppressionV3: dynamic,
-  NonMaxSuppressionV4: dynamic,
-  NonMaxSuppressionV5: dynamic,
-  RaggedGather: dynamic,
-  RaggedRange: dynamic,
-  RaggedTensorToTensor: dynamic,
-  SparseFillEmptyRows: dynamic,
-  SparseReshape: dynamic,
-  SparseSegmentMean: dynamic,
-  SparseSegmentSum: dynamic,
-  Unique: dynamic,
-  StaticRegexReplace: text,
-  StringNGrams: text,
-  StringSplit: text,
-  StringToHashBucketFast: text,
-  Draw: "there is no canvas",
-  FromPixels: "there is no canvas",
+  Draw: canvas,
+  FromPixels: canvas,
 };
 
 /** What whoever calls one of them is told. */
