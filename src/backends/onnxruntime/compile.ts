@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";
+import { mergeBiases } from "./biases.ts";
 import type { Call, FilePlace, Node } from "./graph.ts";
 import { type Attribute, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValue, type Opsets } from "./onnx.ts";
 import { workOf } from "./work.ts";
@@ -119,7 +120,11 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     encode: () =>
       encodeModel(
         {
-          nodes,
+          nodes: mergeBiases(
+            nodes,
+            outputs.map((node) => names.get(node)!),
+            shapesOf(names),
+          ),
           initializers: [...constants, ...files].map(initializer),
           inputs: inputs.map(value),
           outputs: outputs.map(value),
@@ -127,6 +132,11 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
         opsets,
       ),
   };
+}
+
+function shapesOf(names: ReadonlyMap<Node, string>): (name: string) => readonly number[] {
+  const shapes = new Map([...names].map(([{ shape }, name]) => [name, shape]));
+  return (name) => shapes.get(name)!;
 }
 
 /** What of a leaf belongs to the structure: of an input its type and shape, of a constant its numbers too. */

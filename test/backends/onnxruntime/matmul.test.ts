@@ -62,3 +62,24 @@ test("whole numbers", async () => {
     ),
   ).toBe(0);
 });
+
+describe("a bias that is added to a product", () => {
+  const product = (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b, false, true);
+  const shapes = [[7, 5], [6, 5], [6]];
+
+  test("alone", async () => {
+    const run = (a: tf.Tensor, b: tf.Tensor, bias: tf.Tensor) => tf.add(product(a, b), bias);
+    expect(await errorAgainstCpu(shapes, run as never)).toBeLessThan(tolerance);
+  });
+  test("where the product is needed too", async () => {
+    const run = (a: tf.Tensor, b: tf.Tensor, bias: tf.Tensor) => {
+      const y = product(a, b);
+      return [y, tf.add(y, bias), tf.add(tf.mul(y, 2), bias)];
+    };
+    expect(await errorAgainstCpu(shapes, run as never)).toBeLessThan(tolerance);
+  });
+  test("twice", async () => {
+    const run = (a: tf.Tensor, b: tf.Tensor, bias: tf.Tensor) => tf.add(tf.add(product(a, b), bias), bias);
+    expect(await errorAgainstCpu(shapes, run as never)).toBeLessThan(tolerance);
+  });
+});
