@@ -1,4 +1,5 @@
-// Puts tfjs-core, its tests and the backend into one program, so that they share one instance of the core.
+// Puts tfjs-core, its tests and the backend into one program, so that they share one instance of the core. The backend "cpu"
+// is there for what ours leaves to it.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,6 +7,7 @@ import { rolldown } from "rolldown";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const core = join(root, "node_modules/@tensorflow/tfjs-core/dist");
+const cpu = join(root, "node_modules/@tensorflow/tfjs-backend-cpu/dist");
 const backend = join(root, "src/backends/onnxruntime");
 const here = join(root, "test/jasmine");
 
@@ -59,6 +61,7 @@ function virtual(/** @type {string} */ id) {
     join(core, "index.js"),
     join(core, "register_all_gradients.js"),
     join(core, "public/chained_ops/register_all_chained_ops.js"),
+    join(cpu, "index.js"),
     "virtual:environment",
     join(backend, "index.ts"),
     ...testFiles.flatMap((file) => [`virtual:file:${file}`, join(core, file)]),
