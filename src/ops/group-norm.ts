@@ -11,8 +11,12 @@ export function groupNorm<T extends tf.Tensor>(
   bias: tf.Tensor1D,
   { groups, eps }: { groups: number; eps: number },
 ): T {
-  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => groupNormGradient(dy, saved, { groups, eps });
-  return kernelOr({ kernel: "GroupNorm", inputs: { x, gain, bias }, attributes: { groups, eps }, gradient }, () => {
+  const attributes = { groups, eps };
+  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => {
+    const gradients = tf.engine().runKernel("GroupNormGrad", { dy, ...saved }, attributes) as tf.Tensor[];
+    return { x: gradients[0]!, gain: gradients[1]!, bias: gradients[2]! };
+  };
+  return kernelOr({ kernel: "GroupNorm", inputs: { x, gain, bias }, attributes, gradient }, () => {
     const { mean, inverse } = statistics(x, groups, eps);
     // Folded into one multiplication and one addition of the large tensor: half the memory of the textbook form.
     const scale = tf.mul(inverse, gain); // [B, 1, ..., C]
@@ -37,39 +41,6 @@ function forChannels(ofGroups: tf.Tensor, shape: number[]): tf.Tensor {
   const channels = shape.at(-1)!;
   const repeated = tf.add(ofGroups, tf.zeros([batch, groups, channels / groups]));
   return tf.reshape(repeated, [batch, ...shape.slice(1, -1).map(() => 1), channels]);
-}
-
-/**
- * With n the normalized x, g = dy · gain, and means over groups: dx = (g − mean g − n · mean(g n)) / deviation. Of the large
- * tensors only each channel's sums are taken.
- */
-function groupNormGradient(
-  dy: tf.Tensor,
-  { x, gain }: tf.NamedTensorMap,
-  { groups, eps }: { groups: number; eps: number },
-) {
-  const [batch, channels] = [x!.shape[0]!, x!.shape.at(-1)!];
-  const { mean, inverse } = statistics(x!, groups, eps);
-  const centred = tf.sub(x!, mean);
-  const sum = channelSums(dy); // [B, C]
-  const sumAlong = tf.mul(channelSums(tf.mul(dy, centred)), tf.reshape(inverse, [batch, channels]));
-
-  const groupMean = (sums: tf.Tensor) => {
-    const perGroup = tf.reshape(tf.mul(sums, gain!), [batch, groups, channels / groups]);
-    return forChannels(tf.div(tf.sum(perGroup, 2, true), x!.size / (batch * groups)), x!.shape);
-  };
-  const along = tf.mul(centred, tf.mul(tf.square(inverse), groupMean(sumAlong)));
-  const rest = tf.add(along, tf.mul(inverse, groupMean(sum)));
-  return {
-    x: tf.sub(tf.mul(dy, tf.mul(inverse, gain!)), rest),
-    gain: tf.sum(sumAlong, 0),
-    bias: tf.sum(sum, 0),
-  };
-}
-
-/** Over all cells: x [B, ..., C] → [B, C] */
-function channelSums(x: tf.Tensor): tf.Tensor {
-  return tf.sum(tf.reshape(x, [x.shape[0]!, -1, x.shape.at(-1)!]), 1);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { equal, ints, operator, unary } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
-import { groupNorm } from "./group-norm.ts";
+import { groupNorm, groupNormGradient } from "./group-norm.ts";
 
 // Kernels that tfjs does not have: for the operations in src/ops.
 
@@ -34,5 +34,6 @@ export const fused: Kernels = {
   GELU: ({ x }) => unary("Gelu", x),
   LayerNorm: layerNorm,
   GroupNorm: groupNorm,
+  GroupNormGrad: groupNormGradient,
   ScaledDotProductAttention: attention,
 };
