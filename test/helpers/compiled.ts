@@ -19,11 +19,11 @@ export async function compileSources(): Promise<{ folder: string; remove: () => 
   };
   await writeFile(join(folder, "package.json"), '{"type":"module"}');
   for (const file of await readdir(join(root, "src"), { recursive: true })) {
-    if (!/\.[jt]s$/.test(file)) continue;
+    if (!/\.(ts|c?js)$/.test(file)) continue;
     const source = await readFile(join(root, "src", file), "utf8");
     const target = join(folder, file.replace(/\.ts$/, ".js"));
     await mkdir(dirname(target), { recursive: true });
-    const isScript = file.endsWith(".js");
+    const isScript = !file.endsWith(".ts");
     await writeFile(target, isScript ? source : ts.transpileModule(source, { compilerOptions: options }).outputText);
   }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };

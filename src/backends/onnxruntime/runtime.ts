@@ -17,6 +17,9 @@ export interface RuntimeOptions {
 /** Numbers of up to so many bytes stay in JavaScript too when they are sent. */
 const smallBytes = 4096;
 
+/** Milliseconds to wait for the thread when the program ends: a thread that died can't say that it is idle. */
+const longestWait = 60_000;
+
 /** ONNX Runtime in a thread of its own: programs and numbers go in, numbers come out. */
 export class Runtime {
   readonly #worker: Worker;
@@ -29,6 +32,7 @@ export class Runtime {
   #ended: Error | undefined;
 
   constructor(options: RuntimeOptions = {}) {
+    Atomics.store(this.#state, shared.isBusy, 1); // until it has loaded ONNX Runtime
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: this.#state.buffer });
     this.#worker.unref(); // it keeps no program alive
     this.#worker.on("message", ({ question, ...answer }: Answer & { question: number }) => {
@@ -100,7 +104,7 @@ export class Runtime {
   /** The program ends, and all threads with it: not within a call of ONNX Runtime, which is soon over. */
   readonly #waitUntilIdle = (): void => {
     Atomics.store(this.#state, shared.isEnding, 1);
-    Atomics.wait(this.#state, shared.isBusy, 1);
+    Atomics.wait(this.#state, shared.isBusy, 1, longestWait);
   };
 
   /** The number under which the worker has a node's numbers, and the numbers themselves the first time. */

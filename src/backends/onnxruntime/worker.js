@@ -1,15 +1,26 @@
 // The thread in which ONNX Runtime works: its calls block, and here they block nobody. It is JavaScript, so that it runs as
 // it stands, from the sources and from what is built of them. Messages are worked off in their order.
 import { parentPort, workerData } from "node:worker_threads";
-import { InferenceSession, Tensor } from "onnxruntime-node";
 
+/** @typedef {import("onnxruntime-node").InferenceSession} Session */
+/** @typedef {import("onnxruntime-node").Tensor} Value */
 /** @typedef {import("./protocol.ts").Request} Request */
 /** @typedef {import("./protocol.ts").Failure} Failure */
 
+/** Whether we are to end, and whether we are busy, as we are from the start: see protocol.ts. */
+const state = new Int32Array(/** @type {SharedArrayBuffer} */ (workerData));
+
+function beIdle() {
+  Atomics.store(state, 1, 0);
+  Atomics.notify(state, 1);
+}
+
+const { InferenceSession, Tensor } = await import("onnxruntime-node").finally(beIdle);
+
 /** Results of earlier runs and numbers that were sent, by number; or why they are not there. */
-/** @type {Map<number, Tensor | Failure>} */
+/** @type {Map<number, Value | Failure>} */
 const values = new Map();
-/** @type {Map<number, InferenceSession | Failure>} */
+/** @type {Map<number, Session | Failure>} */
 const sessions = new Map();
 
 /** @param {Request} request */
@@ -59,7 +70,7 @@ async function handle(request) {
 
 /** @param {Extract<Request, { kind: "run" }>} request */
 async function run({ session: id, inputs, outputs }) {
-  /** @type {Record<string, Tensor>} */
+  /** @type {Record<string, Value>} */
   const feeds = {};
   /** @type {Failure | undefined} */
   let failure;
@@ -75,7 +86,7 @@ async function run({ session: id, inputs, outputs }) {
     if (failure || isFailure(session)) throw failure;
     const results = await session.run(feeds);
     for (const [index, name] of session.outputNames.entries()) {
-      values.set(/** @type {number} */ (outputs[index]), /** @type {Tensor} */ (results[name]));
+      values.set(/** @type {number} */ (outputs[index]), /** @type {Value} */ (results[name]));
     }
   } catch (error) {
     for (const output of outputs) values.set(output, failure ?? failureFrom(error));
@@ -84,14 +95,14 @@ async function run({ session: id, inputs, outputs }) {
 
 /**
  * @param {number} id
- * @returns {Tensor | Failure}
+ * @returns {Value | Failure}
  */
 function valueUnder(id) {
   return values.get(id) ?? { message: `There is no value ${id}.` };
 }
 
 /**
- * @param {Tensor | InferenceSession | Failure} it
+ * @param {Value | Session | Failure} it
  * @returns {it is Failure}
  */
 function isFailure(it) {
@@ -114,17 +125,13 @@ function answer(question, content) {
   parentPort?.postMessage({ question, ...content });
 }
 
-/** Whether we are to end, and whether we are busy: see protocol.ts. */
-const state = new Int32Array(/** @type {SharedArrayBuffer} */ (workerData));
-
 /** @param {Request} request */
 async function handleUnlessEnding(request) {
   Atomics.store(state, 1, 1);
   try {
     if (request.kind === "end" || Atomics.load(state, 0) === 0) await handle(request);
   } finally {
-    Atomics.store(state, 1, 0);
-    Atomics.notify(state, 1);
+    beIdle();
   }
 }
 
