@@ -34,7 +34,7 @@ export const indexing: Kernels = {
     const { depth, onValue, offValue, dtype } = attrs;
     const places = reshape(cast(indices!, "int32"), [...indices!.shape, 1]);
     const isOn = binary("Equal", places, counting(depth), "bool");
-    return cast(choose(isOn, scalar(onValue, "float32"), scalar(offValue, "float32")), dtype);
+    return choose(isOn, scalar(onValue, dtype), scalar(offValue, dtype));
   },
   UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) => segmentSum(x!, segmentIds!, attrs.numSegments),
   Bincount: ({ inputs: { x, weights }, attrs }) => countPlaces(x!, weights!, attrs.size),
