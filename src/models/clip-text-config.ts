@@ -3,7 +3,7 @@ import { only } from "../config.ts";
 import type { TextEncoderSizes } from "../layers/text-encoder.ts";
 import { activationNames } from "../ops/activations.ts";
 import { layerCount, parseConfig, size } from "./config.ts";
-import { fineTuning, headsDivide, textConfigOf } from "./text-config.ts";
+import { fineTuning, textConfigOf, textSizes } from "./text-config.ts";
 
 export interface ClipTextConfig extends TextEncoderSizes {
   /** Tokens that there are. */
@@ -44,17 +44,9 @@ const schema = z.object({
 export function clipTextConfigFrom(json: unknown, where: string): ClipTextConfig {
   const text = textConfigOf(json, where);
   const fields = parseConfig(schema, text.json, text.where);
-  headsDivide(fields, text.where);
   return {
-    vocabSize: fields.vocab_size,
-    positions: fields.max_position_embeddings,
+    ...textSizes(fields, text.where),
     endToken: fields.eos_token_id,
-    channels: fields.hidden_size,
-    mlpChannels: fields.intermediate_size,
-    layers: fields.num_hidden_layers,
-    heads: fields.num_attention_heads,
-    activation: fields.hidden_act,
-    eps: fields.layer_norm_eps,
     ...(fields.architectures?.includes("CLIPTextModelWithProjection") && { projectionChannels: fields.projection_dim }),
   };
 }

@@ -3,7 +3,7 @@ import { only } from "../config.ts";
 import type { TextEncoderSizes } from "../layers/text-encoder.ts";
 import { activationNames } from "../ops/activations.ts";
 import { layerCount, parseConfig, size } from "./config.ts";
-import { fineTuning, headsDivide, textConfigOf } from "./text-config.ts";
+import { fineTuning, textConfigOf, textSizes } from "./text-config.ts";
 
 export interface SiglipTextConfig extends TextEncoderSizes {
   /** Tokens that there are. */
@@ -42,16 +42,8 @@ const schema = z.object({
 export function siglipTextConfigFrom(json: unknown, where: string): SiglipTextConfig {
   const text = textConfigOf(json, where);
   const fields = parseConfig(schema, text.json, text.where);
-  headsDivide(fields, text.where);
   return {
-    vocabSize: fields.vocab_size,
-    positions: fields.max_position_embeddings,
-    channels: fields.hidden_size,
-    mlpChannels: fields.intermediate_size,
-    layers: fields.num_hidden_layers,
-    heads: fields.num_attention_heads,
-    activation: fields.hidden_act,
-    eps: fields.layer_norm_eps,
+    ...textSizes(fields, text.where),
     projectionChannels: fields.projection_size ?? fields.hidden_size,
   };
 }

@@ -1,6 +1,8 @@
 import * as z from "zod";
 import { only } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import type { TextEncoderSizes } from "../layers/text-encoder.ts";
+import type { ActivationName } from "../ops/activations.ts";
 
 /** Fields of every transformers configuration that would change the model, and are only supported where they do not. */
 export const fineTuning = {
@@ -17,13 +19,37 @@ export function textConfigOf(json: unknown, where: string): { json: unknown; whe
   return { json: (json as { text_config: unknown }).text_config, where: `${where}, text_config` };
 }
 
-/** @throws ConfigError where the channels cannot be shared out among the heads */
-export function headsDivide(
-  { hidden_size, num_attention_heads }: { hidden_size: number; num_attention_heads: number },
+/** transformers' names for the sizes of a text transformer. */
+interface TextFields {
+  vocab_size: number;
+  hidden_size: number;
+  intermediate_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  max_position_embeddings: number;
+  hidden_act: ActivationName;
+  layer_norm_eps: number;
+}
+
+/** The sizes under our names. @throws ConfigError where the channels cannot be shared out among the heads */
+export function textSizes(
+  fields: TextFields,
   where: string,
-): void {
-  if (hidden_size % num_attention_heads === 0) return;
-  throw new ConfigError(
-    `${where}: the field "hidden_size" is ${hidden_size}, no multiple of "num_attention_heads", ${num_attention_heads}.`,
-  );
+): TextEncoderSizes & { vocabSize: number; positions: number } {
+  const { hidden_size: channels, num_attention_heads: heads } = fields;
+  if (channels % heads !== 0) {
+    throw new ConfigError(
+      `${where}: the field "hidden_size" is ${channels}, no multiple of "num_attention_heads", ${heads}.`,
+    );
+  }
+  return {
+    vocabSize: fields.vocab_size,
+    positions: fields.max_position_embeddings,
+    channels,
+    mlpChannels: fields.intermediate_size,
+    layers: fields.num_hidden_layers,
+    heads,
+    activation: fields.hidden_act,
+    eps: fields.layer_norm_eps,
+  };
 }
