@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";
-import { mergeBiases } from "./biases.ts";
 import type { Call, FilePlace, Node } from "./graph.ts";
 import { type Attribute, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValue, type Opsets } from "./onnx.ts";
+import { mergeBiases, splitProducts } from "./products.ts";
 import { workOf } from "./work.ts";
 
 /** Operator sets that kernels may use. `com.microsoft` is ONNX Runtime's own. */
@@ -117,20 +117,16 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     places,
     folder,
     work: calls.reduce((sum, call) => sum + workOf(call), 0),
-    encode: () =>
-      encodeModel(
-        {
-          nodes: mergeBiases(
-            nodes,
-            outputs.map((node) => names.get(node)!),
-            shapesOf(names),
-          ),
-          initializers: [...constants, ...files].map(initializer),
-          inputs: inputs.map(value),
-          outputs: outputs.map(value),
-        },
-        opsets,
-      ),
+    encode: () => {
+      const graph = {
+        nodes,
+        initializers: [...constants, ...files].map(initializer),
+        inputs: inputs.map(value),
+        outputs: outputs.map(value),
+      };
+      const shapeOf = shapesOf(names);
+      return encodeModel(splitProducts(mergeBiases(graph, shapeOf), shapeOf), opsets);
+    },
   };
 }
 

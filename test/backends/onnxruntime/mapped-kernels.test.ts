@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { OnnxRuntimeBackend } from "../../../src/backends/onnxruntime/index.ts";
-import { groupNorm, silu } from "../../../src/ops/index.ts";
+import { gelu, groupNorm, silu } from "../../../src/ops/index.ts";
 import { errorAgainstCpu, numbers } from "../../helpers/on-both.ts";
 
 // Where weights are in a file, kernels take other forms: ONNX Runtime can lay them out as it likes.
@@ -48,6 +48,26 @@ test.each([
   const [gain, bias] = [await weight([32], 2), await weight([32], 3)];
   const run = (x: tf.Tensor) => groupNorm(x, gain() as tf.Tensor1D, bias() as tf.Tensor1D, { groups: 4, eps: 1e-5 });
   expect(await errorAgainstCpu([shape], run)).toBeLessThan(1e-6);
+});
+
+test.each([[[2, 5, 16]], [[1, 7, 16]]])("a product of %j that is split", async (shape) => {
+  const [w, bias] = [await weight([12, 16], 2), await weight([12], 3)];
+  const project = (x: tf.Tensor) => {
+    const rows = tf.add(tf.matMul(tf.reshape(x, [-1, 16]), w() as tf.Tensor2D, false, true), bias());
+    return tf.reshape(rows, [...x.shape.slice(0, -1), 12]);
+  };
+  const gated = (x: tf.Tensor) => {
+    const [value, gate] = tf.split(project(x), 2, 2) as [tf.Tensor, tf.Tensor];
+    return tf.mul(value, gelu(gate));
+  };
+  expect(await errorAgainstCpu([shape], gated)).toBeLessThan(2e-6);
+  const uneven = (x: tf.Tensor) => tf.split(project(x), [3, 4, 5], 2);
+  expect(await errorAgainstCpu([shape], uneven)).toBeLessThan(2e-6);
+  const both = (x: tf.Tensor) => {
+    const y = project(x);
+    return [y, ...tf.split(y, 2, 2)];
+  };
+  expect(await errorAgainstCpu([shape], both)).toBeLessThan(2e-6);
 });
 
 test("a row of layers between which nothing is turned", async () => {
