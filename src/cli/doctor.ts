@@ -25,10 +25,10 @@ export function addDoctor(program: Command): void {
     .addHelpText(
       "after",
       `
-A backend is what does the computing: "wasm" works everywhere, on one core; "tensorflow" is the fast one where its
-native library can be installed; "cpu" is plain JavaScript, for checking. The self-test multiplies and convolves small
-matrices, compares the results with numbers worked out without a backend, and measures GFLOP/s: thousand million
-operations a second.
+A backend is what does the computing: "onnxruntime" is the fast one, on all cores; "wasm" works everywhere, on one
+core; "tensorflow" is TensorFlow's own, where its native library can be installed; "cpu" is plain JavaScript, for
+checking. The self-test multiplies and convolves small matrices, compares the results with numbers worked out without a
+backend, and measures GFLOP/s: thousand million operations a second.
 
 Examples:
   tfjs-diffusion doctor
@@ -63,8 +63,9 @@ function advise(backends: readonly BackendReport[], free: number): string[] {
   const advice: string[] = [];
   const works = (name: string): boolean => backends.some((backend) => backend.name === name && backend.works);
   if (!backends.some((backend) => backend.works)) advice.push("No backend works: install the package anew (npm ci).");
-  if (works("tensorflow")) advice.push("Use --backend tensorflow: it is the fastest here.");
-  else if (works("wasm")) advice.push("wasm is used where --backend is not given. It computes on one core.");
+  if (works("onnxruntime")) advice.push("onnxruntime is used where --backend is not given. It is the fastest.");
+  else if (works("tensorflow")) advice.push("Use --backend tensorflow: it is the fastest here.");
+  else if (works("wasm")) advice.push("Use --backend wasm. It computes on one core.");
   const limited = backends.find((backend) => backend.works && backend.memoryLimit !== null);
   if (limited?.works) {
     advice.push(`${limited.name} holds ${bytes(limited.memoryLimit!)} at most: larger models need another backend.`);

@@ -2,12 +2,12 @@ import { Option } from "commander";
 import type { BackendName } from "../backends/choose.ts";
 
 // The names stand here too, so that --help needs to load no backend; a test keeps them equal.
-const backends: readonly BackendName[] = ["wasm", "cpu", "tensorflow"];
+const backends: readonly BackendName[] = ["onnxruntime", "wasm", "cpu", "tensorflow"];
 
 export function backendOption(): Option {
-  return new Option("--backend <name>", "what computes: wasm, cpu, or tensorflow where it is installed")
+  return new Option("--backend <name>", "what computes: onnxruntime, wasm, cpu, or tensorflow where it is installed")
     .choices(backends)
-    .default("wasm");
+    .default("onnxruntime");
 }
 
 export function quietOption(): Option {

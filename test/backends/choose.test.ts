@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
@@ -8,14 +9,17 @@ import { type BackendName, backendNames, memoryLimit, selfTest, useBackend } fro
 import { InputError } from "../../src/errors.ts";
 import { root, temporaryFolder } from "../helpers/cli.ts";
 
+const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
+const versions = { onnxruntime: version, wasm: tf.version_core, cpu: tf.version_core };
+
 describe("backends", () => {
-  it.each(["wasm", "cpu"] as const)("%s works, from any working directory", async (name) => {
+  it.each(["onnxruntime", "wasm", "cpu"] as const)("%s works, from any working directory", async (name) => {
     const folder = await temporaryFolder();
     const script = `
       const { useBackend } = await import(${JSON.stringify(pathToFileURL(join(root, "dist/backends/index.js")).href)});
       console.log(await useBackend("${name}"));`;
     const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: folder });
-    expect([String(stdout), String(stderr)]).toEqual([`${tf.version_core}\n`, ""]);
+    expect([String(stdout), String(stderr)]).toEqual([`${versions[name]}\n`, ""]);
   });
 
   it("wasm leaves the process without handlers, and whoever has one in charge", async () => {
@@ -49,7 +53,9 @@ describe("backends", () => {
 
   it("that do not exist are refused", async () => {
     await expect(useBackend("webgl" as BackendName)).rejects.toThrow(InputError);
-    await expect(useBackend("toString" as BackendName)).rejects.toThrow(/no backend "toString". There are wasm, cpu/);
+    await expect(useBackend("toString" as BackendName)).rejects.toThrow(
+      /no backend "toString". There are onnxruntime, wasm, cpu/,
+    );
   });
 
   it("that are limited say so", () => {
@@ -57,9 +63,9 @@ describe("backends", () => {
     expect(memoryLimit("cpu")).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it.each(["wasm", "cpu"] as const)("%s passes the self-test", async (name) => {
+  it.each(["onnxruntime", "wasm", "cpu"] as const)("%s passes the self-test", async (name) => {
     const report = await selfTest(name);
-    expect(report).toMatchObject({ name, works: true, version: tf.version_core });
+    expect(report).toMatchObject({ name, works: true, version: versions[name] });
     if (report.works) expect(Math.min(report.matMulGflops, report.conv2dGflops)).toBeGreaterThan(0);
   });
 
@@ -148,5 +154,5 @@ describe("the backend tensorflow", () => {
 });
 
 it("names each backend once", () => {
-  expect(backendNames).toEqual(["wasm", "cpu", "tensorflow"]);
+  expect(backendNames).toEqual(["onnxruntime", "wasm", "cpu", "tensorflow"]);
 });

@@ -8,9 +8,9 @@ describe("doctor", () => {
     const report = JSON.parse(stdout);
     expect(report).toMatchObject({ node: process.versions.node, cores: expect.any(Number) });
     expect(report.memory.free).toBeLessThanOrEqual(report.memory.total);
-    const [wasm, cpu, tensorflow] = report.backends;
-    for (const backend of [wasm, cpu]) {
-      expect(backend).toMatchObject({ works: true, version: "4.22.0" });
+    const [onnxruntime, wasm, cpu, tensorflow] = report.backends;
+    for (const backend of [onnxruntime, wasm, cpu]) {
+      expect(backend).toMatchObject({ works: true, version: backend === onnxruntime ? "1.30.0" : "4.22.0" });
       expect(backend.matMulGflops).toBeGreaterThan(0);
       expect(backend.conv2dGflops).toBeGreaterThan(0);
     }

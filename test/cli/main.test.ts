@@ -54,7 +54,7 @@ describe("the command line", () => {
     [
       "an unknown backend",
       ["observe", "a", "--output", "b", "--backend", "gpu"],
-      /Allowed choices are wasm, cpu, tensorflow/,
+      /Allowed choices are onnxruntime, wasm, cpu, tensorflow/,
     ],
   ])("exits with 2 and a hint after %s", async (_, args, message) => {
     const { code, stdout, stderr } = await runCli(args);

@@ -55,6 +55,15 @@ const fitting = (): Record<string, StoredTensor> => ({
   scale: count([], "F32", 7),
 });
 
+/** 0, 1, 2, … in some shape, turned by tfjs. */
+async function turned(shape: number[], axes: number[]): Promise<ArrayLike<number>> {
+  const size = shape.reduce((a, b) => a * b);
+  const tensor = tf.tidy(() => tf.transpose(tf.reshape(tf.range(0, size), shape), axes));
+  const values = await tensor.data();
+  tensor.dispose();
+  return values;
+}
+
 /** A source in memory. */
 function source(tensors: Record<string, StoredTensor>): WeightSource & { reads: number } {
   const decoded = decodeSafetensors(encodeSafetensors(tensors), "memory");
@@ -83,8 +92,8 @@ describe("loadWeights", () => {
   test("fills every parameter, filters turned from [out, in, h, w] to [h, w, in, out]", async () => {
     const model = new Model();
     await loadWeights(model, source(fitting()));
-    const wanted = tf.tidy(() => tf.transpose(tf.reshape(tf.range(0, 24), [3, 2, 2, 2]), [2, 3, 1, 0]).dataSync());
-    expect([...(await model.convIn.weight.value.data())]).toEqual([...wanted]);
+    const wanted = await turned([3, 2, 2, 2], [2, 3, 1, 0]);
+    expect([...(await model.convIn.weight.value.data())]).toEqual(Array.from(wanted));
     expect([...(await model.convIn.bias!.value.data())]).toEqual([1, 2, 3]);
     expect([...(await model.blocks[0]!.weight.value.data())]).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     expect([...(await model.blocks[0]!.bias!.value.data())]).toEqual([3, 4, 5, 6]);
@@ -200,16 +209,16 @@ describe("permute", () => {
       [1, 3, 1, 2, 2],
       [4, 0, 2, 3, 1],
     ],
-  ])("turns %j by %j as tf.transpose does", (shape, axes) => {
+  ])("turns %j by %j as tf.transpose does", async (shape, axes) => {
     const size = shape.reduce((a, b) => a * b);
-    const wanted = tf.tidy(() => tf.transpose(tf.reshape(tf.range(0, size), shape), axes).dataSync());
+    const wanted = await turned(shape, axes);
     expect([
       ...permute(
         Float32Array.from({ length: size }, (_, i) => i),
         shape,
         axes,
       ),
-    ]).toEqual([...wanted]);
+    ]).toEqual(Array.from(wanted));
   });
 });
 

@@ -28,7 +28,10 @@ function probe(): number {
   const ramp = Float32Array.from({ length: 2 * channels }, (_, i) => i);
 
   const answer = new Int32Array(new SharedArrayBuffer(4));
-  const worker = new Worker(new URL("./block-size.cjs", import.meta.url), { workerData: { model, ramp, answer } });
+  const worker = new Worker(new URL("./block-size.cjs", import.meta.url), {
+    workerData: { model, ramp, answer },
+    execArgv: [],
+  });
   worker.on("error", () => {});
   worker.unref();
   Atomics.wait(answer, 0, 0, 10_000);

@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs-core";
 import { backendName, OnnxRuntimeBackend } from "./backend.ts";
 import { borrow, borrowed, type Call, isAboutText } from "./kernels/borrowed.ts";
@@ -5,6 +6,11 @@ import { kernels } from "./kernels/index.ts";
 import { missing, refusal } from "./kernels/missing.ts";
 
 export { backendName, OnnxRuntimeBackend } from "./backend.ts";
+
+/** Of ONNX Runtime, which itself is loaded in the backend's thread only. */
+export function version(): string {
+  return createRequire(import.meta.url)("onnxruntime-node/package.json").version;
+}
 
 tf.registerBackend(backendName, () => new OnnxRuntimeBackend(), 3);
 

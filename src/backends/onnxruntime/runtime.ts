@@ -33,7 +33,10 @@ export class Runtime {
 
   constructor(options: RuntimeOptions = {}) {
     Atomics.store(this.#state, shared.isBusy, 1); // until it has loaded ONNX Runtime
-    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: this.#state.buffer });
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url), {
+      workerData: this.#state.buffer,
+      execArgv: [], // what this program was started with, such as --input-type, is not for the thread
+    });
     this.#worker.unref(); // it keeps no program alive
     this.#worker.on("message", ({ question, ...answer }: Answer & { question: number }) => {
       this.#questions.get(question)?.resolve(answer);
