@@ -21,7 +21,7 @@ export function quickGelu<T extends tf.Tensor>(x: T): T {
 /** Of x s with s = sigmoid(αx): s + αx s (1 − s) */
 function sigmoidProductGradient(alpha: number) {
   return (dy: tf.Tensor, { x }: tf.NamedTensorMap) => {
-    const scaled = tf.mul(x!, alpha);
+    const scaled = alpha === 1 ? x! : tf.mul(x!, alpha);
     const s = tf.sigmoid(scaled);
     return { x: tf.mul(dy, tf.mul(s, tf.add(tf.mul(scaled, tf.sub(1, s)), 1))) };
   };

@@ -5,7 +5,7 @@ export interface ScaledDotProductAttentionOptions {
   heads: number;
   /** Added to the scores: it broadcasts to [B, heads, N, M]. A masked place holds a large negative number. */
   bias?: tf.Tensor4D | undefined;
-  /** The most memory that the scores may take at a time, in bytes. */
+  /** The most memory that the scores may take at a time, in bytes, where the backend has no kernel of its own. */
   scoreBytes?: number;
 }
 
