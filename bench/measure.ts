@@ -35,7 +35,8 @@ const longest = 3;
 function stagesOf(model: Model, { timestep, timeIds }: Task, inputs: Inputs): Stages<tf.TensorContainer> {
   if (model instanceof UNet) {
     const { latents, context, pooled } = inputs as UNetInputs;
-    return model.stages(latents, timestep!, context, pooled && { pooled, timeIds: [timeIds!] });
+    const conditions = pooled && { pooled, timeIds: Array.from({ length: latents.shape[0] }, () => timeIds!) };
+    return model.stages(latents, timestep!, context, conditions);
   }
   if (model instanceof Autoencoder) return model.decode(inputs.z as tf.Tensor4D);
   if (model instanceof SiglipTextModel) return model.stages(inputs.ids as tf.Tensor2D);

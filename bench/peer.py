@@ -41,7 +41,7 @@ def model_of(task: dict):
     inputs = draw(task.get("shapes", {}))
     ids = torch.tensor([task.get("ids", [])])
     if task["what"] == "unet":
-        added = {"text_embeds": inputs["pooled"], "time_ids": torch.tensor([task["timeIds"]])} if "pooled" in inputs else None
+        added = {"text_embeds": inputs["pooled"], "time_ids": torch.tensor([task["timeIds"]] * len(inputs["latents"]))} if "pooled" in inputs else None
         return lambda: model(inputs["latents"], task["timestep"], inputs["context"], added_cond_kwargs=added).sample
     if task["what"] == "vae":
         return lambda: model.decode(inputs["z"]).sample

@@ -66,6 +66,13 @@ export const tasks: readonly Task[] = [
     shapes: { latents: [1, 8, 64, 64], context: [1, 64, 768], pooled: [1, 768] },
     timeIds: [512, 512, 0, 0, 512, 512],
   },
+  {
+    ...unet, // a step with guidance, of a picture of 768 × 768
+    size: "mitsua-likes",
+    folder: `${expected}/unet_structures/mitsua-likes`,
+    shapes: { latents: [2, 8, 96, 96], context: [2, 64, 768], pooled: [2, 768] },
+    timeIds: [768, 768, 0, 0, 768, 768],
+  },
   { what: "text", size: "tiny", className: "SiglipTextModel", folder: `${tiny}/text_encoder`, ids: ids(64) },
   {
     what: "text",
