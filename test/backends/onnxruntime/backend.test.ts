@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ints } from "../../../src/backends/onnxruntime/build.ts";
 import { record } from "../../../src/backends/onnxruntime/graph.ts";
 import { backendName, type OnnxRuntimeBackend } from "../../../src/backends/onnxruntime/index.ts";
+import { runStages, type Stages } from "../../../src/layers/index.ts";
 
 let backend: OnnxRuntimeBackend;
 
@@ -139,6 +140,35 @@ describe("a variable", () => {
     expect(await v.array()).toEqual([300, 300]);
     expect((await backend.counts()).values).toBe(1);
     v.dispose();
+  });
+});
+
+describe("a long computation in stages", () => {
+  /** Each of 100 GFLOP and more. */
+  function* stages(x: tf.Tensor2D, count: number): Stages<tf.Tensor2D> {
+    let h: tf.Tensor2D = tf.clone(x);
+    for (let stage = 0; stage < count; stage++) {
+      yield [h];
+      for (let i = 0; i < 15; i++) h = tf.matMul(h, x);
+    }
+    return h;
+  }
+
+  it("is computed while it goes on, and ends when it is told to", async () => {
+    const x = tf.tidy(() => tf.fill([1536, 1536], 1 / 1536)) as tf.Tensor2D;
+    await x.data();
+    const abort = new AbortController();
+    const values: number[] = [];
+    const running = runStages(stages(x, 100), {
+      signal: abort.signal,
+      onStage: async (stage) => {
+        if (stage === 3) abort.abort();
+        values.push((await backend.counts()).values);
+      },
+    });
+    await expect(running).rejects.toThrow("abort");
+    expect(Math.max(...values)).toBeGreaterThan(1); // beside x there was what the first stage had computed
+    x.dispose();
   });
 });
 
