@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
 import { errorAgainstCpu } from "../../helpers/on-both.ts";
 
-// Measured: within 5e-7. Sums are added up in another order.
+// Sums are added up in another order.
 const tolerance = 2e-6;
 
 interface Case {

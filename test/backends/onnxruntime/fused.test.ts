@@ -4,7 +4,7 @@ import { gelu, groupNorm, layerNorm, quickGelu, scaledDotProductAttention, silu 
 import { registerGradients } from "../../helpers/gradients.ts";
 import { errorAgainstCpu } from "../../helpers/on-both.ts";
 
-// On "cpu" each of these is a composition of tfjs's operations, and tfjs has their gradients. Measured: within 4e-7.
+// On "cpu" each of these is a composition of tfjs's operations, and tfjs has their gradients.
 const tolerance = 1e-6;
 
 beforeAll(registerGradients);

@@ -2,7 +2,6 @@ import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
 import { errorAgainstCpu } from "../../helpers/on-both.ts";
 
-// Measured: within 3e-7.
 const tolerance = 2e-6;
 
 type Attributes = Record<string, unknown>;
