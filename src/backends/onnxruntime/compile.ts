@@ -20,6 +20,8 @@ export interface Program {
   readonly places: readonly FilePlace[];
   /** The folder below which these files lie. */
   readonly folder: string | undefined;
+  /** Whether some of these weights are float16 or bfloat16, and widened before they are used. */
+  readonly hasHalf: boolean;
   /** Floating-point operations, roughly. */
   readonly work: number;
   /** Encodes it as an ONNX model. Only for a structure that is new. */
@@ -116,6 +118,7 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     calls,
     places,
     folder,
+    hasHalf: files.some(({ type }) => type !== "float32"),
     work: calls.reduce((sum, call) => sum + workOf(call), 0),
     encode: () => {
       const graph = {

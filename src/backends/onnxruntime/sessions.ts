@@ -23,6 +23,9 @@ const smallWork = 1e6;
  */
 const workWorthPacking = 4000;
 
+/** These two would widen weights of half width when a session is made, and keep both. Now each run does it, graph by graph. */
+const widening = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer";
+
 /** Sessions of ONNX Runtime by the structure of their graphs, the longest unused first. */
 export class Sessions {
   readonly #options: RuntimeOptions;
@@ -40,7 +43,9 @@ export class Sessions {
     const { key } = program;
     const known = this.#byKey.get(key);
     const work = (known?.work ?? 0) + program.work;
-    const isPacked = work >= workWorthPacking * weightBytes(program);
+    // Weights of half width would be packed at full width: that is done only where they are few.
+    const counted = program.hasHalf ? program.work : work;
+    const isPacked = counted >= workWorthPacking * weightBytes(program);
     if (known && isPacked && !known.isPacked) this.close(key);
     const session = this.#byKey.get(key) ?? this.#create(program, isPacked);
     session.work = work;
@@ -79,7 +84,7 @@ export class Sessions {
     }
   }
 
-  #optionsFor({ folder, work }: Program, isPacked: boolean): InferenceSession.SessionOptions {
+  #optionsFor({ folder, work, hasHalf }: Program, isPacked: boolean): InferenceSession.SessionOptions {
     const { threads } = this.#options;
     const isSmall = work < smallWork;
     return {
@@ -89,6 +94,7 @@ export class Sessions {
       enableCpuMemArena: false, // every session would keep the memory of its activations for itself
       ...(isSmall ? { intraOpNumThreads: 1 } : threads !== undefined && { intraOpNumThreads: threads }),
       extra: {
+        ...(hasHalf && !isPacked && { optimization: { disable_specified_optimizers: widening } }),
         session: {
           "intra_op.allow_spinning": "0", // threads of one session that wait would take the processor from the next
           disable_prepacking: isPacked ? "0" : "1",

@@ -3,10 +3,20 @@ import type { Program } from "../../../src/backends/onnxruntime/compile.ts";
 import type { Request } from "../../../src/backends/onnxruntime/protocol.ts";
 import { Sessions } from "../../../src/backends/onnxruntime/sessions.ts";
 
-function program(key: string, { work = 10, weightBytes = 0 } = {}): Program {
+function program(key: string, { work = 10, weightBytes = 0, hasHalf = false } = {}): Program {
   const place = { path: "/weights", offset: 8, length: weightBytes, fileSize: 100, modified: 1 };
   const places = weightBytes > 0 ? [place] : [];
-  return { key, inputs: [], outputs: [], calls: [], places, folder: "/", work, encode: () => new Uint8Array() };
+  return {
+    key,
+    inputs: [],
+    outputs: [],
+    calls: [],
+    places,
+    folder: "/",
+    hasHalf,
+    work,
+    encode: () => new Uint8Array(),
+  };
 }
 
 function sessionsThatTell(options = {}): { sessions: Sessions; told: Request[] } {
@@ -51,6 +61,16 @@ describe("sessions", () => {
     expect(created(told).map(({ options }) => options.graphOptimizationLevel)).toEqual(["all", "extended", "all"]);
     const { session } = created(told)[1]!;
     expect(told[2]).toEqual({ kind: "close", session });
+  });
+
+  it("of many weights of half width are never packed: those are widened in each run, graph by graph", () => {
+    const { sessions, told } = sessionsThatTell();
+    const unet = program("unet", { work: 1e9, weightBytes: 1e6, hasHalf: true });
+    for (let run = 1; run <= 10; run++) sessions.open(unet);
+    sessions.open(program("decoder", { work: 1e9, weightBytes: 1e5, hasHalf: true }));
+    const options = created(told).map((it) => it.options);
+    expect(options.map(({ graphOptimizationLevel }) => graphOptimizationLevel)).toEqual(["extended", "all"]);
+    expect(options.map(({ extra }) => "optimization" in extra!)).toEqual([true, false]);
   });
 
   it("of small graphs wake no other threads; of large ones as many as are asked for", () => {
