@@ -12,6 +12,8 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, SiglipText
 from common import randn, randomize, save_json
 from recorder import record
 
+torch.manual_seed(20261125)  # what the models below are born with is the same on every run
+
 unet = UNet2DConditionModel(
     sample_size=8, in_channels=4, out_channels=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
     down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
