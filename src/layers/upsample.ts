@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { nearestSources } from "../ops/nearest.ts";
 import { Conv2d } from "./conv2d.ts";
 import { Layer } from "./layer.ts";
 
@@ -27,15 +28,6 @@ export class Upsample extends Layer<
  */
 function nearest(x: tf.Tensor4D, height: number, width: number): tf.Tensor4D {
   if (height === 2 * x.shape[1] && width === 2 * x.shape[2]) return tf.image.resizeNearestNeighbor(x, [height, width]);
-  return tf.gather(tf.gather(x, sources(x.shape[1], height), 1), sources(x.shape[2], width), 2);
-}
-
-/** ⌊i · in / out⌋ for every i, in the single precision of PyTorch's kernels: 82 cells of 2 begin their second half at 42. */
-function sources(inLength: number, outLength: number): tf.Tensor1D {
-  const scale = Math.fround(inLength / outLength);
-  const source = (i: number) => Math.min(inLength - 1, Math.floor(Math.fround(i * scale)));
-  return tf.tensor1d(
-    Int32Array.from({ length: outLength }, (_, i) => source(i)),
-    "int32",
-  );
+  const [rows, columns] = [nearestSources(x.shape[1], height), nearestSources(x.shape[2], width)];
+  return tf.gather(tf.gather(x, tf.tensor1d(rows, "int32"), 1), tf.tensor1d(columns, "int32"), 2);
 }

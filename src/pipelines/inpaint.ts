@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { nearestSources } from "../ops/nearest.ts";
 import type { Sampler } from "../schedulers/index.ts";
 import type { TensorData } from "./tensor-data.ts";
-
-const { fround } = Math;
 
 /**
  * A mask in latent cells: [B, 1, H, W] to [B, 1, h, w], each cell the pixel at its top left, as torch's nearest
@@ -10,13 +9,12 @@ const { fround } = Math;
  */
 export function resizeMask({ shape, data }: TensorData, height: number, width: number): TensorData {
   const [batch, , rows, columns] = shape as [number, number, number, number];
-  const source = (cell: number, pixels: number, cells: number) =>
-    Math.min(pixels - 1, Math.floor(fround(cell * fround(pixels / cells))));
+  const [ys, xs] = [nearestSources(rows, height), nearestSources(columns, width)];
   const cells = new Float32Array(batch * height * width);
   for (let i = 0; i < cells.length; i++) {
     const picture = Math.floor(i / (height * width));
-    const y = source(Math.floor(i / width) % height, rows, height);
-    const x = source(i % width, columns, width);
+    const y = ys[Math.floor(i / width) % height]!;
+    const x = xs[i % width]!;
     cells[i] = data[(picture * rows + y) * columns + x]!;
   }
   return { shape: [batch, 1, height, width], data: cells };
