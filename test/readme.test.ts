@@ -4,24 +4,17 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decodePng } from "../src/image/index.ts";
+import { codeBlocks } from "./helpers/readme.ts";
 
 // What README says is done here as it stands there. Inside the repository, "tfjs-diffusion" is what dist/ holds.
 
 const run = promisify(execFile);
 const folder = resolve("out/readme");
-let readme: string;
-beforeAll(async () => {
-  readme = await readFile("README.md", "utf8");
-  await mkdir(folder, { recursive: true });
-});
+beforeAll(() => mkdir(folder, { recursive: true }));
 afterAll(() => rm(folder, { recursive: true }));
 
-function blocks(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"))].map(([, text]) => text!.trim());
-}
-
 test("the example is one of 15 lines, has the types that it seems to have, and makes a picture", async () => {
-  const [example] = blocks("ts");
+  const [example] = await codeBlocks("ts");
   expect(example!.split("\n").length).toBeLessThanOrEqual(15);
   const source = example!.replace('"weights/tiny"', JSON.stringify(resolve("weights/tiny")));
   await writeFile(join(folder, "example.mts"), source);
@@ -38,7 +31,7 @@ test("the example is one of 15 lines, has the types that it seems to have, and m
 });
 
 test("the two commands are one line each, begin with npm, and name what is there", async () => {
-  const commands = blocks("sh").filter((block) => block.startsWith("npm"));
+  const commands = (await codeBlocks("sh")).filter((block) => block.startsWith("npm"));
   expect(commands).toHaveLength(2);
   const [draw, check] = commands as [string, string];
   expect(draw).not.toContain("\n");
