@@ -54,6 +54,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   tokenizers: ["errors.ts", "emscripten.ts", "files.ts", "config.ts"],
   schedulers: ["errors.ts", "config.ts"],
   backends: ["errors.ts", "emscripten.ts"],
+  "tensorflow-link": ["errors.ts", "files.ts"],
   ops: ["errors.ts", "backends"],
   layers: ["errors.ts", "ops"],
   models: ["errors.ts", "config.ts", "ops", "layers"],
@@ -98,7 +99,7 @@ const registers = "backends/onnxruntime/index.ts";
 /** Places where bytes enter or leave, and the backend that computes in a thread of Node's. */
 const mayUseNode = [
   "backends/onnxruntime/",
-  ...["files.ts", "weights/", "image/", "inspect/open.ts"],
+  ...["files.ts", "weights/", "image/", "inspect/open.ts", "tensorflow-link/"],
   ...["tokenizers/open.ts", "tokenizers/sentencepiece.ts", "pipelines/open.ts", "pipelines/models-in.ts"],
 ];
 

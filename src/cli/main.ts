@@ -10,6 +10,7 @@ import { addGenerate } from "./generate.ts";
 import { addObserve } from "./observe.ts";
 import { addShow } from "./show.ts";
 import { heedSignals, type Interrupt } from "./signals.ts";
+import { addTensorflowLink } from "./tensorflow-link.ts";
 import { version } from "./version.ts";
 
 // A reader that has seen enough, as `head`, closes the pipe: that is no mistake of anybody's.
@@ -39,7 +40,16 @@ Examples:
 Exit codes: 0 done; 1 a failure that is not yours, or a comparison over its tolerance; 2 a mistake in what was given;
 130 stopped by Ctrl-C. TFJS_DIFFUSION_DEBUG=1 in the environment prints where in the code an error came from.`,
   );
-for (const add of [addGenerate, addShow, addConvert, addDescribe, addObserve, addCompare, addDoctor]) {
+for (const add of [
+  addGenerate,
+  addShow,
+  addConvert,
+  addDescribe,
+  addObserve,
+  addCompare,
+  addDoctor,
+  addTensorflowLink,
+]) {
   add(program, signal);
 }
 for (const command of program.commands) {
