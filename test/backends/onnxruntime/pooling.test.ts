@@ -59,3 +59,35 @@ describe.each(windows.slice(0, 2))("volumes, %j", (attrs) => {
     expect(await errorAgainstCpu([y, x], gradient as never)).toBeLessThan(tolerance);
   });
 });
+
+// tfjs's own makes −∞ of a window that sees padding alone, and NaN of its mean; but it has a gradient.
+test.each([
+  { filterSize: 2, strides: 1, pad: 3, dimRoundingMode: "floor" },
+  {
+    filterSize: [3, 2],
+    strides: 2,
+    pad: [
+      [0, 0],
+      [4, 0],
+      [1, 2],
+      [0, 0],
+    ],
+    dimRoundingMode: "floor",
+  },
+] as Attributes[])("MaxPoolGrad with more padding than a window is long, %j", async (attrs) => {
+  const x = [2, 7, 8, 3] as [number, number, number, number];
+  const { filterSize, strides, pad } = attrs as { [name: string]: never };
+  const y = tf.backend_util.computePool2DInfo(x, filterSize!, strides!, 1, pad!, "floor").outShape;
+  const gradient = (dy: tf.Tensor, input: tf.Tensor) =>
+    run("MaxPoolGrad", { dy, input: coarse(input), output: dy }, attrs);
+  expect(await errorAgainstCpu([y, x], gradient as never)).toBeLessThan(tolerance);
+});
+
+test("MaxPoolWithArgmax has no numbers for padding, and says so", async () => {
+  await tf.setBackend("onnxruntime");
+  tf.tidy(() => {
+    const x = tf.zeros([1, 3, 3, 1]);
+    const attrs = { filterSize: 2, strides: 1, pad: 2, includeBatchInIndex: false };
+    expect(() => run("MaxPoolWithArgmax", { x }, attrs)).toThrow("the padding must be smaller than the window");
+  });
+});

@@ -1,11 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../../../errors.ts";
 import { binary, cast, equal, ints, operator, reshape, scalar, sizeOf } from "../build.ts";
 import { leaf, type Node, record } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import { columns } from "./columns.ts";
 import type { Shape4D, Shape5D } from "./convolution.ts";
 import { linearMap } from "./linear-map.ts";
+import { pad } from "./shape.ts";
 import { channelsFirst, channelsLast, readPart, type Window, window2d, window3d, windowAttributes } from "./window.ts";
+import { slice } from "./words.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: as tfjs passes it
 function poolWindow(x: Node, { filterSize, strides, pad, dimRoundingMode }: any): Window {
@@ -80,11 +83,18 @@ function cellsAt({ strides, before, sizes, inputs }: Window, side: number, place
   return Math.max(0, Math.min(first + sizes[side]!, inputs[side]!) - Math.max(first, 0));
 }
 
-/** Each window's gradient goes to where its largest number is. */
 const maxPoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
-  const { places } = largest(input!, poolWindow(input!, attrs));
-  const turned = channelsFirst(input!).shape;
-  const [size, count] = [sizeOf(input!.shape), sizeOf(dy!.shape)];
+  const window = poolWindow(input!, attrs);
+  if (!isWide(window)) return toLargest(dy!, input!, window);
+  const [padded, inner] = withPadding(cast(input!, "float32"), window);
+  return slice(toLargest(dy!, padded, inner), [0, ...window.before, 0], input!.shape);
+};
+
+/** Each window's gradient goes to where its largest number is. */
+function toLargest(dy: Node, input: Node, window: Window): Node {
+  const { places } = largest(input, window);
+  const turned = channelsFirst(input).shape;
+  const [size, count] = [sizeOf(input.shape), sizeOf(dy.shape)];
   const zeros = operator(
     "ConstantOfShape",
     [leaf("int64", [1], { kind: "constant", values: BigInt64Array.of(BigInt(size)) })],
@@ -93,13 +103,22 @@ const maxPoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
       shape: [size],
     },
   );
-  const updates = reshape(channelsFirst(dy!), [count]);
+  const updates = reshape(channelsFirst(dy), [count]);
   const sums = operator("ScatterElements", [zeros, reshape(places, [count]), updates], zeros, {
     axis: 0n,
     reduction: "add",
   });
   return channelsLast(reshape(sums, turned));
-};
+}
+
+/** The padding as cells of the picture, less than every number, and the window that moves over them all. */
+function withPadding(x: Node, window: Window): [Node, Window] {
+  const { before, after, inputs } = window;
+  const none = inputs.map(() => 0);
+  const paddings = inputs.map((_, side): [number, number] => [before[side]!, after[side]!]);
+  const padded = pad(x, [[0, 0], ...paddings, [0, 0]], Number.NEGATIVE_INFINITY);
+  return [padded, { ...window, before: none, after: none, inputs: padded.shape.slice(1, -1) }];
+}
 
 /** Each window's gradient is shared among its cells, as tfjs does it: those beyond the picture count too. */
 const averagePoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
@@ -119,7 +138,11 @@ const averagePoolGradient: Kernel = ({ inputs: { dy, input }, attrs }) => {
 const maxPoolWithArgmax: Kernel = ({ x, attrs }) => {
   const isNumber = operator("Equal", [x, x], { type: "bool", shape: x.shape });
   const numbers = operator("Where", [isNumber, x, scalar(Number.NEGATIVE_INFINITY, x.type)], x);
-  const { values, places } = largest(numbers, poolWindow(x, attrs));
+  const window = poolWindow(x, attrs);
+  if (isWide(window)) {
+    throw new InputError("MaxPoolWithArgmax: the padding must be smaller than the window, whose cells are numbered.");
+  }
+  const { values, places } = largest(numbers, window);
   const [, height, width, channels] = x.shape as Shape4D;
   const [area, all] = [scalar(height * width, "int64"), scalar(height * width * channels, "int64")];
   const cell = binary("Mod", places, area);
