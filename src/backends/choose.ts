@@ -1,15 +1,20 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { withoutItsHandlers } from "../emscripten.ts";
 import { InputError } from "../errors.ts";
-import { importOnnxRuntime, waitForOnnxRuntime } from "./onnxruntime.ts";
+import type { OnnxRuntimeOptions } from "./onnxruntime/options.ts";
+import { importOnnxRuntime } from "./onnxruntime.ts";
 import { importTensorflow } from "./tensorflow.ts";
 import { importWasm, refuseFullMemory } from "./wasm.ts";
+
+/** How a backend computes. Only "onnxruntime" has options; any other refuses them by name. */
+export type BackendOptions = OnnxRuntimeOptions;
 
 interface Backend {
   /** What tfjs calls it. */
   tfjsName: string;
   /** Imports it. The version comes back. */
-  load: () => Promise<string>;
+  load: (options?: BackendOptions) => Promise<string>;
+  hasOptions?: boolean;
   /** Called once it is the active one. */
   ready?: () => void | Promise<void>;
   /** The most that it can hold, in bytes, where it can't use all the memory there is. */
@@ -20,7 +25,7 @@ interface Backend {
 
 /** What may run the models, by the name of our option. */
 const backends = {
-  onnxruntime: { tfjsName: "onnxruntime", load: importOnnxRuntime, ready: waitForOnnxRuntime },
+  onnxruntime: { tfjsName: "onnxruntime", load: importOnnxRuntime, hasOptions: true },
   wasm: {
     tfjsName: "wasm",
     load: importWasm,
@@ -44,16 +49,18 @@ export function isBackendName(name: string): name is BackendName {
 export const defaultBackend: BackendName = globalThis.process?.versions?.node ? "onnxruntime" : "wasm";
 
 /**
- * Loads a tfjs backend and makes it the active one. Its version comes back.
- * @throws InputError with the reason where it can't be had
+ * Loads a tfjs backend and makes it the active one. Its version comes back. Where it is loaded already, it stays, unless other
+ * options are given: then a new one takes its place, and the tensors of the old one are gone, weights of models among them.
+ * @throws InputError with the reason where it can't be had, or has no such option; the backend before stays the active one
  */
-export async function useBackend(name: BackendName): Promise<string> {
+export async function useBackend(name: BackendName, options?: BackendOptions): Promise<string> {
   if (!Object.hasOwn(backends, name)) {
     throw new InputError(`There is no backend "${name}". There are ${backendNames.join(", ")}.`);
   }
-  const { tfjsName, load, ready }: Backend = backends[name];
+  const { tfjsName, load, ready, hasOptions }: Backend = backends[name];
+  if (!hasOptions) refuseOptions(name, options);
   try {
-    const version = await load();
+    const version = await load(options);
     if (await withoutItsHandlers(() => tf.setBackend(tfjsName))) {
       // Before its first work "cpu" would print an advertisement of another backend. A library prints nothing.
       Object.assign(tf.backend(), { firstUse: false });
@@ -65,6 +72,12 @@ export async function useBackend(name: BackendName): Promise<string> {
     throw new InputError(`The backend "${name}" can't be loaded: ${(cause as Error).message}`, { cause });
   }
   throw new InputError(`The backend "${name}" does not work on this machine.`);
+}
+
+/** @throws InputError that names an option which is given to a backend without options */
+function refuseOptions(name: BackendName, options: BackendOptions = {}): void {
+  const given = Object.entries(options).find(([, value]) => value !== undefined);
+  if (given) throw new InputError(`The backend "${name}" has no option "${given[0]}": only "onnxruntime" has options.`);
 }
 
 /** The bytes that a backend of tfjs can hold at most; infinite where that is all the memory there is. */

@@ -1,5 +1,6 @@
 export {
   type BackendName,
+  type BackendOptions,
   backendNames,
   defaultBackend,
   isBackendName,

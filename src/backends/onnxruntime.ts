@@ -1,22 +1,49 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
+import type { OnnxRuntimeBackend } from "./onnxruntime/index.ts";
+import { areEqual, type OnnxRuntimeOptions } from "./onnxruntime/options.ts";
 
 const wayOut = 'The backend "wasm" needs nothing.';
 
-/** Imports our backend on ONNX Runtime, whose version comes back. @throws InputError where that can't be */
-export async function importOnnxRuntime(): Promise<string> {
+/**
+ * Imports our backend on ONNX Runtime, and has tfjs use it with these options. Its version comes back.
+ * @throws InputError where it does not load on this machine, or an option can't be had; what there was stays
+ */
+export async function importOnnxRuntime(options?: OnnxRuntimeOptions): Promise<string> {
   if (!globalThis.process?.versions?.node) {
     throw new InputError(`The backend "onnxruntime" runs in Node.js only. ${wayOut}`);
   }
-  return (await import("./onnxruntime/index.ts")).version();
+  const { backendName, OnnxRuntimeBackend, version } = await import("./onnxruntime/index.ts");
+  const live = tf.engine().registry[backendName] as OnnxRuntimeBackend | undefined;
+  if (!live || (options && !areEqual(options, live.options))) {
+    const made = await started(new OnnxRuntimeBackend(options));
+    if (tf.findBackendFactory(backendName)) tf.removeBackend(backendName);
+    tf.registerBackend(
+      backendName,
+      firstThenMore(made, () => new OnnxRuntimeBackend(options)),
+      3,
+    );
+  }
+  return version();
 }
 
-/** Resolves when its thread is there. @throws InputError where ONNX Runtime does not load on this machine */
-export async function waitForOnnxRuntime(): Promise<void> {
-  const { OnnxRuntimeBackend } = await import("./onnxruntime/index.ts");
+/** The backend, when its thread is there. */
+async function started(backend: OnnxRuntimeBackend): Promise<OnnxRuntimeBackend> {
   try {
-    await (tf.backend() as InstanceType<typeof OnnxRuntimeBackend>).flush([]);
+    await backend.flush([]);
+    return backend;
   } catch (cause) {
+    backend.dispose();
     throw new InputError(`The backend "onnxruntime" can't be loaded: ${(cause as Error).message} ${wayOut}`, { cause });
   }
+}
+
+/** Gives what is there already the first time, and makes another one each time after. */
+function firstThenMore<T>(first: T, make: () => T): () => T {
+  let next: T | undefined = first;
+  return () => {
+    const given = next ?? make();
+    next = undefined;
+    return given;
+  };
 }

@@ -1,18 +1,24 @@
 import type { Command } from "commander";
-import type { BackendName } from "../backends/choose.ts";
 import type { Comparison, LayerError } from "../inspect/activations.ts";
 import { table } from "./format.ts";
 import { loadModel } from "./inspected.ts";
 import { decimal, integer } from "./numbers.ts";
-import { backendOption, quietOption } from "./options.ts";
+import {
+  type BackendChoice,
+  backendOption,
+  backendOptionsIn,
+  deviceOption,
+  precisionOption,
+  quietOption,
+  threadsOption,
+} from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 
-interface Options {
+interface Options extends BackendChoice {
   component?: string;
   tolerance: number;
   limit: number;
-  backend: BackendName;
   quiet?: boolean;
   json?: boolean;
 }
@@ -27,6 +33,9 @@ export function addCompare(program: Command, signal: AbortSignal): void {
     .option("--tolerance <x>", "the largest error that passes", decimal({ min: 0 }), 1e-4)
     .option("--limit <n>", "how many layers to show, worst first; 0 shows all", integer({ min: 0 }), 20)
     .addOption(backendOption())
+    .addOption(deviceOption())
+    .addOption(precisionOption())
+    .addOption(threadsOption())
     .addOption(quietOption())
     .option("--json", "print all errors as one JSON object")
     .addHelpText(
@@ -62,16 +71,24 @@ Examples:
 async function compareModel(
   folder: string,
   reference: string,
-  { component, backend }: Options,
+  { component, ...options }: Options,
   { signal, progress }: { signal: AbortSignal; progress: Progress },
 ): Promise<{ name: string; comparison: Comparison }> {
   const { InputError } = await import("../errors.ts");
   const { compareActivations } = await import("../inspect/activations.ts");
   const { openSafetensors } = await import("../weights/index.ts");
+  const { backend } = options;
+  const backendOptions = backendOptionsIn(options);
   const recording = await openSafetensors(reference);
   try {
     const wanted = component ?? recording.metadata.component;
-    const { name, runnable } = await loadModel(folder, { component: wanted, backend, signal, progress });
+    const { name, runnable } = await loadModel(folder, {
+      component: wanted,
+      backend,
+      backendOptions,
+      signal,
+      progress,
+    });
     const total = [...recording.entries.keys()].filter((key) => key.startsWith("output")).length;
     const onProgress = (done: number): void => progress.update(`running ${name}`, done, total);
     const comparison = await compareActivations(runnable, recording, { signal, onProgress });

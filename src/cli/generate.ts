@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { BackendName } from "../backends/choose.ts";
 import type { TextMask } from "../models/siglip-text.ts";
 import type { GenerateOptions, GenerationResult, TextHiddenState } from "../pipelines/index.ts";
 import type { Seed } from "../random/index.ts";
@@ -15,12 +14,20 @@ import {
   saveTensors,
 } from "./generate-files.ts";
 import { collect, decimal, integer } from "./numbers.ts";
-import { backendOption, quietOption } from "./options.ts";
+import {
+  type BackendChoice,
+  backendOption,
+  backendOptionsIn,
+  deviceOption,
+  precisionOption,
+  quietOption,
+  threadsOption,
+} from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { version } from "./version.ts";
 
-export interface CommandOptions {
+export interface CommandOptions extends BackendChoice {
   model: string;
   prompt?: string[];
   negativePrompt?: string;
@@ -44,7 +51,6 @@ export interface CommandOptions {
   similarityThreshold?: number;
   similarityCheck: boolean;
   tiledDecode?: boolean;
-  backend: BackendName;
   output?: string;
   saveLatents?: string;
   saveLatentInPng?: boolean;
@@ -99,6 +105,9 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
       ]),
     )
     .addOption(backendOption())
+    .addOption(deviceOption())
+    .addOption(precisionOption())
+    .addOption(threadsOption())
     .option("--from <file>", "make the picture of this PNG file again; other options change what it says")
     .option("--latents <file>", "start from saved latents: a file of --save-latents, or a PNG of --save-latent-in-png")
     .option("--image <file>", "start from a PNG picture, where the model's encoder is not blank")
@@ -149,7 +158,8 @@ async function generate(options: CommandOptions, signal: AbortSignal): Promise<v
     const { request, scheduler, notes } = await requestFrom(options);
     for (const note of notes) progress.say(`note: ${note}`);
     await checkOutputs(options, [request.prompt].flat().length * (request.numImages ?? 1));
-    const pipeline = await openPipeline(options.model, { backend: options.backend, scheduler });
+    const backendOptions = backendOptionsIn(options);
+    const pipeline = await openPipeline(options.model, { backend: options.backend, backendOptions, scheduler });
     const result = await pipeline.run({
       ...request,
       signal,

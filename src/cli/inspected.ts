@@ -1,4 +1,4 @@
-import type { BackendName } from "../backends/index.ts";
+import type { BackendName, BackendOptions } from "../backends/index.ts";
 import type { Runnable } from "../inspect/runnable.ts";
 import type { System } from "../inspect/systems.ts";
 import type { Progress } from "./progress.ts";
@@ -6,6 +6,7 @@ import type { Progress } from "./progress.ts";
 export interface LoadOptions {
   component: string | undefined;
   backend: BackendName;
+  backendOptions: BackendOptions | undefined;
   signal: AbortSignal;
   progress: Progress;
 }
@@ -20,7 +21,7 @@ export interface Inspected {
 /** Opens a folder, picks one of its models and loads its weights. */
 export async function loadModel(
   folder: string,
-  { component, backend, signal, progress }: LoadOptions,
+  { component, backend, backendOptions, signal, progress }: LoadOptions,
 ): Promise<Inspected> {
   const { InputError } = await import("../errors.ts");
   const { useBackend } = await import("../backends/choose.ts");
@@ -38,7 +39,7 @@ export async function loadModel(
   const path = system.folders[name];
   if (!path) throw new InputError(`The preset ${folder} has no weights, so it can't be run: give a model's folder.`);
 
-  await useBackend(backend);
+  await useBackend(backend, backendOptions);
   const source = await openWeights(path);
   try {
     await loadWeights(model, source, {

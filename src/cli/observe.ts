@@ -1,14 +1,21 @@
 import type { Command } from "commander";
-import type { BackendName } from "../backends/choose.ts";
 import type { Arguments } from "../inspect/activations.ts";
 import { loadModel } from "./inspected.ts";
 import { collect, integer } from "./numbers.ts";
-import { backendOption, quietOption } from "./options.ts";
+import {
+  type BackendChoice,
+  backendOption,
+  backendOptionsIn,
+  deviceOption,
+  precisionOption,
+  quietOption,
+  threadsOption,
+} from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { checkWritable } from "./writable.ts";
 
-interface Options {
+interface Options extends BackendChoice {
   component?: string;
   pattern?: string[];
   output: string;
@@ -16,7 +23,6 @@ interface Options {
   input?: string;
   width?: number;
   height?: number;
-  backend: BackendName;
   quiet?: boolean;
   json?: boolean;
 }
@@ -38,6 +44,9 @@ export function addObserve(program: Command, signal: AbortSignal): void {
       integer({ min: 8, max: 65536 }),
     )
     .addOption(backendOption())
+    .addOption(deviceOption())
+    .addOption(precisionOption())
+    .addOption(threadsOption())
     .addOption(quietOption())
     .option("--json", "print what was written as one JSON object")
     .addHelpText(
@@ -76,8 +85,9 @@ async function observeModel(
   const { layers } = await import("../layers/index.ts");
 
   const { backend, component, pattern, input } = options;
+  const backendOptions = backendOptionsIn(options);
   await checkWritable(options.output);
-  const { name, system, runnable } = await loadModel(folder, { component, backend, signal, progress });
+  const { name, system, runnable } = await loadModel(folder, { component, backend, backendOptions, signal, progress });
   const wanted = matcher(pattern ?? ["*"]);
   const total = [...layers(runnable.model)].filter(([path]) => wanted(path)).length;
   if (total === 0) {

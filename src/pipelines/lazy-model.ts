@@ -16,7 +16,8 @@ export class LazyModel<M extends Layer = Layer> {
   readonly name: string;
   readonly model: M;
   readonly #open: () => Promise<WeightSource>;
-  #isLoaded = false;
+  /** The backends that may hold some of the weights: tfjs moves a tensor to the one that uses it. */
+  readonly #homes = new Set<tf.KernelBackend>();
 
   constructor(name: string, model: M, open: () => Promise<WeightSource>) {
     this.name = name;
@@ -30,13 +31,15 @@ export class LazyModel<M extends Layer = Layer> {
     return [...parameters(this.model)].reduce((sum, [, { shape }]) => sum + weightBytes(backend, shape), 0);
   }
 
+  /** Whether the weights are there: they go with a backend that is removed. */
   get isLoaded(): boolean {
-    return this.#isLoaded;
+    const present = new Set(Object.values(tf.engine().registry));
+    return this.#homes.size > 0 && [...this.#homes].every((home) => present.has(home));
   }
 
   /** Looks whether the weights are there and fit, without reading them. @throws WeightsError where they do not */
   async check(): Promise<void> {
-    if (this.#isLoaded) return;
+    if (this.isLoaded) return;
     const source = await this.#open();
     try {
       checkWeights(this.model, source);
@@ -47,13 +50,17 @@ export class LazyModel<M extends Layer = Layer> {
 
   /** Reads the weights, unless they are there. @throws WeightsError where they do not fit the model */
   async load({ signal, onProgress }: LoadOptions = {}): Promise<void> {
-    if (this.#isLoaded) return;
+    if (this.isLoaded) {
+      this.#homes.add(tf.backend());
+      return;
+    }
+    this.unload();
     const source = await this.#open();
     try {
       const task = `reading ${this.name}`;
       const tell = (done: number, total: number) => onProgress?.({ task, done, total });
       await loadWeights(this.model, source, { signal, onProgress: tell });
-      this.#isLoaded = true;
+      this.#homes.add(tf.backend());
     } finally {
       await source.close();
     }
@@ -62,6 +69,6 @@ export class LazyModel<M extends Layer = Layer> {
   /** Frees the weights. */
   unload(): void {
     disposeWeights(this.model);
-    this.#isLoaded = false;
+    this.#homes.clear();
   }
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { type BackendName, defaultBackend, isBackendName, useBackend } from "../backends/index.ts";
+import { type BackendName, type BackendOptions, defaultBackend, isBackendName, useBackend } from "../backends/index.ts";
 import { fieldsOf } from "../config.ts";
 import { ConfigError, InputError } from "../errors.ts";
 import { ImageProcessor, imageProcessorConfigFrom } from "../image/index.ts";
@@ -22,6 +22,8 @@ import { Pipeline } from "./pipeline.ts";
 export interface OpenOptions {
   /** What computes. By default the backend of tfjs that is active now, or the default where none is. */
   backend?: BackendName | undefined;
+  /** How it computes; by default as it does now, where it is loaded. See `useBackend`. */
+  backendOptions?: BackendOptions | undefined;
   /** A scheduler by its name ("ddim"), with the settings of the folder's own; by default the folder's own. */
   scheduler?: string | undefined;
 }
@@ -32,7 +34,10 @@ export interface OpenOptions {
  *
  * @throws InputError, ConfigError where the folder or a component is missing, or not supported
  */
-export async function openPipeline(path: string, { backend, scheduler }: OpenOptions = {}): Promise<Pipeline> {
+export async function openPipeline(
+  path: string,
+  { backend, backendOptions, scheduler }: OpenOptions = {},
+): Promise<Pipeline> {
   const backendName = backend ?? (tf.getBackend() || defaultBackend);
   const folder = await openModelFolder(path);
   const models = await modelsIn(folder);
@@ -43,7 +48,7 @@ export async function openPipeline(path: string, { backend, scheduler }: OpenOpt
 
   checkTogether(unet, autoencoder, textEncoder);
   return new Pipeline({
-    useBackend: () => activate(backendName),
+    useBackend: () => activate(backendName, backendOptions),
     tokenizer: await readTokenizer(folder, textEncoder.model),
     textEncoder: lazy(textEncoder),
     unet: lazy(unet),
@@ -59,9 +64,9 @@ export async function openPipeline(path: string, { backend, scheduler }: OpenOpt
 }
 
 /** Another pipeline may have made another backend the active one since. */
-async function activate(name: string): Promise<void> {
-  if (tf.getBackend() === name) return;
-  if (isBackendName(name)) await useBackend(name);
+async function activate(name: string, options: BackendOptions | undefined): Promise<void> {
+  if (tf.getBackend() === name && !options) return;
+  if (isBackendName(name)) await useBackend(name, options);
   else await tf.setBackend(name); // one of the caller's own
 }
 

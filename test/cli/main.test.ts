@@ -56,6 +56,8 @@ describe("the command line", () => {
       ["observe", "a", "--output", "b", "--backend", "gpu"],
       /Allowed choices are onnxruntime, wasm, cpu, tensorflow/,
     ],
+    ["an unknown device", ["compare", "a", "b", "--device", "gpu"], /Allowed choices are cpu, webgpu, cuda/],
+    ["no threads", ["generate", "--model", "m", "--prompt", "x", "--threads", "0"], /'0' is invalid.* from 1 to 1024/],
   ])("exits with 2 and a hint after %s", async (_, args, message) => {
     const { code, stdout, stderr } = await runCli(args);
     expect([code, stdout]).toEqual([2, ""]);
@@ -68,6 +70,22 @@ describe("the command line", () => {
     ["a file without an end", ["show", "/dev/zero"], "/dev/zero is not a regular file"],
     ["a file that is no recording", ["compare", "weights/tiny", "package.json"], "package.json"],
     ["a model without model_index.json", ["generate", "--model", "src", "--prompt", "x"], "src"],
+    [
+      "an option that the backend does not have",
+      [
+        "observe",
+        "weights/tiny",
+        "--component",
+        "unet",
+        "--output",
+        "/dev/null",
+        "--backend",
+        "wasm",
+        "--threads",
+        "2",
+      ],
+      'The backend "wasm" has no option "threads"',
+    ],
     ["a preset that is to be run", ["observe", "sdxl", "--component", "unet", "--output", "/dev/null"], "sdxl"],
   ])("says in one line what is wrong with %s, and exits with 2", async (_, args, named) => {
     const { code, stdout, stderr } = await runCli(args, { cwd: root });

@@ -14,8 +14,9 @@ import {
 } from "./graph.ts";
 import type { Kernel } from "./kernel.ts";
 import type { ElementType } from "./onnx.ts";
+import { checkOptions, type OnnxRuntimeOptions } from "./options.ts";
 import type { Counts } from "./protocol.ts";
-import { Runtime, type RuntimeOptions } from "./runtime.ts";
+import { Runtime } from "./runtime.ts";
 import { workOf } from "./work.ts";
 
 export const backendName = "onnxruntime";
@@ -45,6 +46,8 @@ const mappedTypes = {
  * the graph above it becomes an ONNX model, which ONNX Runtime optimizes and runs as a whole.
  */
 export class OnnxRuntimeBackend extends tf.KernelBackend {
+  /** What it was made with. */
+  readonly options: OnnxRuntimeOptions;
   readonly #runtime: Runtime;
   readonly #entries = new Map<tf.DataId, Entry>();
   /** What is recorded and not computed, but for weights in files and their views. */
@@ -54,8 +57,11 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   /** Resolves when the stage before is computed. */
   #stage: Promise<void> = Promise.resolve();
 
-  constructor(options: RuntimeOptions = {}) {
+  /** @throws InputError where an option does not exist, or has a value that it can't have */
+  constructor(options: OnnxRuntimeOptions = {}) {
     super();
+    checkOptions(options);
+    this.options = { ...options };
     this.#runtime = new Runtime(options);
   }
 

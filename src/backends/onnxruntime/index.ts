@@ -6,6 +6,7 @@ import { kernels } from "./kernels/index.ts";
 import { missing, refusal } from "./kernels/missing.ts";
 
 export { backendName, OnnxRuntimeBackend } from "./backend.ts";
+export type { OnnxRuntimeOptions } from "./options.ts";
 
 /** Of ONNX Runtime, which itself is loaded in the backend's thread only. */
 export function version(): string {

@@ -4,15 +4,9 @@ import { WeightsError } from "../../errors.ts";
 import { type Program, placeKey } from "./compile.ts";
 import { changedFile } from "./files.ts";
 import type { FilePlace, Node, Values } from "./graph.ts";
+import type { OnnxRuntimeOptions } from "./options.ts";
 import { type Answer, type Counts, type Request, type Sent, shared } from "./protocol.ts";
 import { Sessions } from "./sessions.ts";
-
-export interface RuntimeOptions {
-  /** Threads that compute; by default as many as the machine has cores. Results differ in their last bits by it. */
-  threads?: number | undefined;
-  /** Sessions that are kept for graphs of the same structure. */
-  maxSessions?: number | undefined;
-}
 
 /** Numbers of up to so many bytes stay in JavaScript too when they are sent. */
 const smallBytes = 4096;
@@ -31,7 +25,7 @@ export class Runtime {
   /** Why nothing is answered any more. */
   #ended: Error | undefined;
 
-  constructor(options: RuntimeOptions = {}) {
+  constructor(options: OnnxRuntimeOptions) {
     Atomics.store(this.#state, shared.isBusy, 1); // until it has loaded ONNX Runtime
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), {
       workerData: this.#state.buffer,

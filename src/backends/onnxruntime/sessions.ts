@@ -1,7 +1,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { type Program, placeKey } from "./compile.ts";
+import type { OnnxRuntimeOptions } from "./options.ts";
 import type { Request } from "./protocol.ts";
-import type { RuntimeOptions } from "./runtime.ts";
 
 interface Session {
   readonly id: number;
@@ -28,12 +28,12 @@ const widening = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer";
 
 /** Sessions of ONNX Runtime by the structure of their graphs, the longest unused first. */
 export class Sessions {
-  readonly #options: RuntimeOptions;
+  readonly #options: OnnxRuntimeOptions;
   readonly #post: (request: Request) => void;
   readonly #byKey = new Map<string, Session>();
   #count = 0;
 
-  constructor(options: RuntimeOptions, post: (request: Request) => void) {
+  constructor(options: OnnxRuntimeOptions, post: (request: Request) => void) {
     this.#options = options;
     this.#post = post;
   }
