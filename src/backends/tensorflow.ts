@@ -17,20 +17,35 @@ export async function importTensorflow(): Promise<string> {
       const { version } = await import(name);
       return `${version["tfjs-node"]} (${name})`;
     } catch (error) {
-      if (!isNotInstalled(error, name)) failures.push(`${name} (${firstLine(error)})`);
+      if (!isNotInstalled(error, name)) failures.push(`${name}: ${reason(firstLine(error))}`);
     }
   }
   if (failures.length > 0) {
+    const gpu = failures.every((failure) => failure.startsWith(`${packages[0]}:`)) ? " --gpu" : "";
     throw new InputError(
       `The backend "tensorflow" is installed, but can't be loaded: ${failures.join("; ")}. ` +
-        'Its native library is downloaded when it is installed: "npm rebuild @tensorflow/tfjs-node" tries that again. ' +
+        `"tfjs-diffusion tensorflow-link${gpu}" builds its addon against the TensorFlow that Python has. ` +
         'The backend "wasm" needs nothing.',
     );
   }
   throw new InputError(
-    'The backend "tensorflow" is not installed: "npm install @tensorflow/tfjs-node" adds it ' +
-      '(or @tensorflow/tfjs-node-gpu, for CUDA). The backend "wasm" needs nothing.',
+    'The backend "tensorflow" is not installed: "tfjs-diffusion tensorflow-link" adds it, with the TensorFlow that ' +
+      'Python has (--gpu for CUDA). The backend "wasm" needs nothing.',
   );
+}
+
+/** What a native package's failure means, by words of the system's loader, of Node and of the package. */
+const meanings: readonly [words: RegExp, meaning: string][] = [
+  [/can ?not be found at path/, "it has no addon, as its install script did not run or could not download it"],
+  [/libtensorflow\S*: cannot open|not loaded: \S*libtensorflow/, "the TensorFlow that its addon was built for is gone"],
+  [/undefined symbol|symbol not found|version .* not found/i, "its addon was built for another version of TensorFlow"],
+  [/NODE_MODULE_VERSION|N-?API|did not self-register/i, "its addon was built for another Node"],
+  [/\bELF\b|mach-o|architecture|\.node: cannot open/i, "its addon was built for another kind of computer"],
+];
+
+function reason(words: string): string {
+  const meaning = meanings.find(([pattern]) => pattern.test(words))?.[1];
+  return meaning === undefined ? words : `${meaning} (${words.trim().replace(/\.$/, "")})`;
 }
 
 function isNotInstalled(error: unknown, name: string): boolean {

@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, freemem, platform, totalmem } from "node:os";
 import type { Command } from "commander";
 import type { BackendReport } from "../backends/self-test.ts";
+import type { TensorflowLibrary } from "../backends/tensorflow-library.ts";
 import { bytes, table } from "./format.ts";
 import { print, printJson } from "./print.ts";
 import { version } from "./version.ts";
@@ -14,6 +15,8 @@ interface Report {
   /** In bytes. */
   memory: { total: number; free: number };
   backends: BackendReport[];
+  /** The library below the backend "tensorflow"; null where that does not work. */
+  tensorflow: TensorflowLibrary | null;
   advice: string[];
 }
 
@@ -44,6 +47,7 @@ Examples:
 async function examine(): Promise<Report> {
   const { backendNames } = await import("../backends/choose.ts");
   const { selfTest } = await import("../backends/self-test.ts");
+  const { loadedTensorflow } = await import("../backends/tensorflow-library.ts");
   const backends: BackendReport[] = [];
   for (const name of backendNames) backends.push(await selfTest(name));
   const free = process.availableMemory?.() ?? freemem();
@@ -55,6 +59,7 @@ async function examine(): Promise<Report> {
     cores: availableParallelism(),
     memory: { total: totalmem(), free },
     backends,
+    tensorflow: loadedTensorflow() ?? null,
     advice: advise(backends, free),
   };
 }
@@ -99,11 +104,17 @@ function text(report: Report): string {
     "",
     "Backends",
     ...table(works, ["left", "left", "left", "left", "left"]),
+    ...(report.tensorflow ? ["", ...described(report.tensorflow)] : []),
     ...(reasons.length > 0 ? ["", "Why not", ...reasons] : []),
     "",
     "What to do",
     ...report.advice.map((line) => `  ${line}`),
   ].join("\n");
+}
+
+function described({ version, path, seesGpu }: TensorflowLibrary): string[] {
+  const sight = seesGpu ? "It sees a GPU." : "It sees no GPU.";
+  return ["TensorFlow", `  ${version}${path === null ? "" : `, ${path}`}`, `  ${sight}`];
 }
 
 function rate(gflops: number): string {

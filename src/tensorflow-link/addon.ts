@@ -37,10 +37,12 @@ export async function compileAddon(
   file: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const mac = process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : [];
+  // "now": a function that the library lacks is an error when the addon is loaded, not the process's end when it is called.
+  const ofPlatform =
+    process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-Xlinker", "-z", "-Xlinker", "now"];
   const command = [
     ...compiler.command,
-    ...["-std=c++17", "-O2", "-fPIC", "-shared", "-pthread", ...mac],
+    ...["-std=c++17", "-O2", "-fPIC", "-shared", "-pthread", ...ofPlatform],
     ...[`-DNAPI_VERSION=${await nodeApiVersion(packageFolder)}`, "-DNODE_GYP_MODULE_NAME=tfjs_binding"],
     ...["-I", headers, "-I", library.include],
     ...["binding/tfjs_backend.cc", "binding/tfjs_binding.cc"].map((source) => join(packageFolder, source)),

@@ -132,14 +132,36 @@ describe("the backend tensorflow", () => {
 
   it("says how to get it where there is none", async () => {
     expect(await importWith({})).toMatch(
-      /^InputError: .* is not installed: "npm install @tensorflow\/tfjs-node" adds it/,
+      /^InputError: .* is not installed: "tfjs-diffusion tensorflow-link" adds it, .* \(--gpu for CUDA\)/,
     );
   });
 
-  it("says why it does not load, in one line", async () => {
-    const said = await importWith({ "@tensorflow/tfjs-node": broken });
-    expect(said).toMatch(/^InputError: .*can't be loaded: @tensorflow\/tfjs-node \(libtensorflow.so.2: .* file\)/);
+  it.each([
+    [
+      "libtensorflow_cc.so.2: cannot open shared object file\nmore",
+      "the TensorFlow that its addon was built for is gone",
+    ],
+    ["x.node: undefined symbol: TF_NewStatus", "its addon was built for another version of TensorFlow"],
+    ["was compiled against a different Node.js version using NODE_MODULE_VERSION 93.", "built for another Node"],
+    ["/a/tfjs_binding.node: invalid ELF header", "its addon was built for another kind of computer"],
+    ["/a/tfjs_binding.node: cannot open shared object file", "its addon was built for another kind of computer"],
+    ["The Node.js native addon module (tfjs_binding.node) can not be found at path: /a. \nMore", "it has no addon, as"],
+    ["something else", "@tensorflow/tfjs-node: something else."],
+  ])("says why it does not load, and what to do, in one line: %j", async (message, meaning) => {
+    const said = await importWith({ "@tensorflow/tfjs-node": `throw new Error(${JSON.stringify(message)})` });
+    expect(said).toMatch(
+      /^InputError: .*can't be loaded: @tensorflow\/tfjs-node: .*"tfjs-diffusion tensorflow-link" builds/,
+    );
+    expect(said).toContain(meaning);
     expect(said).not.toContain("\n");
+  });
+
+  it("names --gpu where the package for CUDA alone is installed", async () => {
+    expect(await importWith({ "@tensorflow/tfjs-node-gpu": broken })).toContain(
+      '"tfjs-diffusion tensorflow-link --gpu"',
+    );
+    const both = { "@tensorflow/tfjs-node-gpu": broken, "@tensorflow/tfjs-node": broken };
+    expect(await importWith(both)).toContain('"tfjs-diffusion tensorflow-link"');
   });
 
   it("is given the functions that Node 23 removed, and only then", async () => {
