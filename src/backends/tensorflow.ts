@@ -8,16 +8,16 @@ const packages: readonly string[] = ["@tensorflow/tfjs-node-gpu", "@tensorflow/t
  * @throws InputError where neither is installed, or none loads
  */
 export async function importTensorflow(): Promise<string> {
-  supplyRemovedFunctions();
-  // TensorFlow tells standard error about the processor's instructions, unless this is set.
-  if (globalThis.process) process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   const failures: string[] = [];
-  for (const name of packages) {
+  for (const name of packages.filter(isInstalled)) {
+    supplyRemovedFunctions();
+    // TensorFlow tells standard error about the processor's instructions, unless this is set.
+    process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
     try {
       const { version } = await import(name);
       return `${version["tfjs-node"]} (${name})`;
     } catch (error) {
-      if (!isNotInstalled(error, name)) failures.push(`${name}: ${reason(firstLine(error))}`);
+      failures.push(`${name}: ${reason(firstLine(error))}`);
     }
   }
   if (failures.length > 0) {
@@ -48,9 +48,16 @@ function reason(words: string): string {
   return meaning === undefined ? words : `${meaning} (${words.trim().replace(/\.$/, "")})`;
 }
 
-function isNotInstalled(error: unknown, name: string): boolean {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === "ERR_MODULE_NOT_FOUND" && message.includes(`'${name}'`);
+/** Asked first: nothing of this process is changed where TensorFlow is not used. */
+function isInstalled(name: string): boolean {
+  const modules = globalThis.process?.getBuiltinModule?.("node:module");
+  if (!modules) return false;
+  try {
+    modules.createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function firstLine(error: unknown): string {
@@ -59,8 +66,13 @@ function firstLine(error: unknown): string {
 
 /** tfjs-node 4.22 calls functions of `node:util` that Node 23 removed. */
 function supplyRemovedFunctions(): void {
-  const util = globalThis.process?.getBuiltinModule?.("node:util") as unknown as Record<string, unknown> | undefined;
-  if (!util) return;
+  const util = process.getBuiltinModule("node:util") as unknown as Record<string, unknown>;
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
   util.isArray ??= Array.isArray;
+}
+
+/** Makes the active backend, tfjs-node's, sparing with memory. */
+export async function prepareTensorflow(): Promise<void> {
+  const { keepMemorySmall } = await import("./tensorflow-memory.ts");
+  keepMemorySmall();
 }
