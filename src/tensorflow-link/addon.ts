@@ -77,7 +77,9 @@ export async function tryAddon(file: string, signal?: AbortSignal): Promise<Trie
   const { code, stdout, stderr } = await ask([process.execPath, "-e", trial, file], { signal });
   if (code !== 0) {
     const reason = /^Error: (.*)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 3);
-    throw new InputError(`The addon was compiled, but does not load: ${reason || `exit code ${code}`}.`);
+    throw new InputError(
+      `The addon was compiled, but does not load: ${reason || `exit code ${code}`}. Another version of TensorFlow may do.`,
+    );
   }
   const [version, seesGpu] = JSON.parse(lastLines(stdout, 1)) as [string, boolean];
   return { version, seesGpu, remarks: stderr };
