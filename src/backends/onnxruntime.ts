@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
 import type { OnnxRuntimeBackend } from "./onnxruntime/index.ts";
-import { areEqual, type OnnxRuntimeOptions } from "./onnxruntime/options.ts";
+import { areEqual, checkOptions, type Device, type OnnxRuntimeOptions } from "./onnxruntime/options.ts";
 
 const wayOut = 'The backend "wasm" needs nothing.';
 
@@ -16,6 +16,8 @@ export async function importOnnxRuntime(options?: OnnxRuntimeOptions): Promise<s
   const { backendName, OnnxRuntimeBackend, version } = await import("./onnxruntime/index.ts");
   const live = tf.engine().registry[backendName] as OnnxRuntimeBackend | undefined;
   if (!live || (options && !areEqual(options, live.options))) {
+    checkOptions(options ?? {});
+    await refuseMissing(options?.device);
     const made = await started(new OnnxRuntimeBackend(options));
     if (tf.findBackendFactory(backendName)) tf.removeBackend(backendName);
     tf.registerBackend(
@@ -25,6 +27,14 @@ export async function importOnnxRuntime(options?: OnnxRuntimeOptions): Promise<s
     );
   }
   return version();
+}
+
+/** @throws InputError with the reason where a device does not work on this machine */
+async function refuseMissing(device: Device = "cpu"): Promise<void> {
+  if (device === "cpu") return;
+  const { probeDevice } = await import("./onnxruntime/probe.ts");
+  const report = await probeDevice(device);
+  if (!report.works) throw new InputError(report.reason);
 }
 
 /** The backend, when its thread is there. */

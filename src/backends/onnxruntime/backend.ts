@@ -74,7 +74,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     const given = Object.entries(inputs).filter(([, info]) => info !== undefined);
     const nodes = given.map(([key, info]) => [key, this.node((info as tf.TensorInfo).dataId)] as const);
     const list = nodes.map(([, node]) => node);
-    const { result, calls } = recordedBy(name, () =>
+    const { result, calls } = recordedBy({ kernel: name, device: this.options.device }, () =>
       kernel({ x: list[0]!, inputs: Object.fromEntries(nodes), list, attrs }),
     );
     const tensors = [result].flat().map((node) => {
@@ -143,7 +143,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
   /** A weight stays where it is, in its file: what is computed and read is a copy. */
   async #readConstant(node: Node): Promise<tf.backend_util.BackendValues> {
-    const { result: copy } = recordedBy("read", () => unary("Identity", node));
+    const { result: copy } = recordedBy({ kernel: "read" }, () => unary("Identity", node));
     copy.holders++;
     try {
       this.#compute([copy], { isRepeated: false });
@@ -199,7 +199,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     if (!Object.hasOwn(mappedTypes, dtype)) return undefined;
     const { type, bytes } = mappedTypes[dtype as keyof typeof mappedTypes];
     const place = { path, offset, length: bytes * tf.util.sizeFromShape([...shape]), fileSize, modified };
-    const { result } = recordedBy("map", () => cast(leaf(type, shape, { kind: "file", place }), "float32"));
+    const { result } = recordedBy({ kernel: "map" }, () => cast(leaf(type, shape, { kind: "file", place }), "float32"));
     return this.tensor(result);
   }
 

@@ -1,4 +1,5 @@
 import type { Attribute, ElementType } from "./onnx.ts";
+import type { Device } from "./options.ts";
 
 /** Numbers as JavaScript has them. */
 export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array;
@@ -55,13 +56,21 @@ export interface OutputSpec {
   readonly shape: readonly number[];
 }
 
-/** The kernel that is recording, and what it recorded. */
-let recording: { kernel: string; calls: Call[] } = { kernel: "", calls: [] };
+/** The kernel that is recording, what will compute, and what it recorded. */
+let recording: { kernel: string; device: Device; calls: Call[] } = { kernel: "", device: "cpu", calls: [] };
 
-/** The operators that a kernel records, in their order, beside what it returns. */
-export function recordedBy<T>(kernel: string, run: () => T): { result: T; calls: Call[] } {
+/** What will compute that which is being recorded. Some forms pay on the processor only. */
+export function recordingDevice(): Device {
+  return recording.device;
+}
+
+/** The operators that a kernel records for a device, in their order, beside what it returns. */
+export function recordedBy<T>(
+  { kernel, device = "cpu" }: { kernel: string; device?: Device | undefined },
+  run: () => T,
+): { result: T; calls: Call[] } {
   const outer = recording;
-  recording = { kernel, calls: [] };
+  recording = { kernel, device, calls: [] };
   try {
     return { result: run(), calls: recording.calls };
   } catch (error) {

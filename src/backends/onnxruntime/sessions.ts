@@ -85,10 +85,10 @@ export class Sessions {
   }
 
   #optionsFor({ folder, work, hasHalf }: Program, isPacked: boolean): InferenceSession.SessionOptions {
-    const { threads } = this.#options;
+    const { device = "cpu", threads } = this.#options;
     const isSmall = work < smallWork;
     return {
-      executionProviders: ["cpu"],
+      executionProviders: [device],
       graphOptimizationLevel: isSmall ? "basic" : isPacked ? "all" : "extended", // "all" arranges filters in blocks of channels
       logSeverityLevel: 4, // errors come back, and a library prints nothing
       enableCpuMemArena: false, // every session would keep the memory of its activations for itself

@@ -1,6 +1,6 @@
 import { blockSize } from "../block-size.ts";
 import { big, operator, reshape, transpose } from "../build.ts";
-import type { Node } from "../graph.ts";
+import { type Node, recordingDevice } from "../graph.ts";
 import { grid, paddedSide, rowsAt, steps, withRow } from "./grid.ts";
 import { type Window, windowAttributes } from "./window.ts";
 
@@ -12,6 +12,7 @@ const domain = "com.microsoft.nchwc";
 
 /** Whether all these counts of channels are whole blocks. */
 export function areBlocks(...counts: readonly number[]): boolean {
+  if (recordingDevice() !== "cpu") return false; // they are the processor's
   if (!counts.every((count) => count % 8 === 0)) return false; // the smallest block there is
   return blockSize() > 1 && counts.every((count) => count % blockSize() === 0);
 }

@@ -1,0 +1,63 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { useBackend } from "../../../src/backends/index.ts";
+import { probeDevice } from "../../../src/backends/onnxruntime/probe.ts";
+import { root } from "../../helpers/cli.ts";
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe("a device is tried", () => {
+  it("cpu works everywhere", async () => {
+    expect(await probeDevice("cpu")).toMatchObject({ device: "cpu", works: true });
+  });
+
+  it("webgpu says what is missing where no driver offers a GPU", async () => {
+    vi.stubEnv("VK_ICD_FILENAMES", "/no/such/driver.json");
+    vi.stubEnv("VK_DRIVER_FILES", "/no/such/driver.json");
+    const report = await probeDevice("webgpu");
+    if (process.platform !== "linux") return expect(report.device).toBe("webgpu"); // others do not heed these variables
+    expect(report).toMatchObject({
+      works: false,
+      reason: expect.stringMatching(
+        /^The device "webgpu" does not work here: .*(no GPU|libvulkan).*"cpu" needs nothing\.$/,
+      ),
+    });
+  });
+
+  it("cuda says how to get its libraries, or works", async () => {
+    const report = await probeDevice("cuda");
+    if (report.works) return;
+    expect(report.reason).toMatch(/^The device "cuda" does not work here: .*"cpu" needs nothing\.$/);
+    expect(report.reason).not.toContain("\n");
+  });
+
+  it("a driver that crashes takes nobody with it", async () => {
+    vi.stubEnv("NODE_OPTIONS", "--import data:text/javascript,process.kill(process.pid,'SIGSEGV')");
+    expect(await probeDevice("webgpu")).toEqual({
+      device: "webgpu",
+      works: false,
+      reason:
+        'The device "webgpu" does not work here: its driver ended the process that tried it, by SIGSEGV. The device "cpu" needs nothing.',
+    });
+  });
+
+  it("what can't be had is an InputError, and nothing is printed", () => {
+    const script = `
+      const { useBackend } = await import(${JSON.stringify(pathToFileURL(join(root, "dist/backends/index.js")).href)});
+      await useBackend("onnxruntime", { device: "webgpu" }).catch(({ name, message }) => console.log(name, message));`;
+    const env = { ...process.env, VK_ICD_FILENAMES: "/no/such/driver.json", VK_DRIVER_FILES: "/no/such/driver.json" };
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: root, env });
+    expect(String(stderr)).toBe("");
+    if (process.platform === "linux")
+      expect(String(stdout)).toMatch(/^InputError The device "webgpu" does not work here/);
+  });
+
+  it("and the backend that there is stays where another device is not to be had", async () => {
+    vi.stubEnv("NODE_OPTIONS", "--no-such-option");
+    await useBackend("onnxruntime", { threads: 1 });
+    await expect(useBackend("onnxruntime", { device: "webgpu" })).rejects.toMatchObject({ name: "InputError" });
+    await useBackend("onnxruntime", { threads: 1 });
+  });
+});
