@@ -29,8 +29,9 @@ export function addDoctor(program: Command): void {
       "after",
       `
 A backend is what does the computing: "onnxruntime" is the fast one, on all cores; "wasm" works everywhere, on one
-core; "tensorflow" is TensorFlow's own library, which tensorflow-link links; "cpu" is plain JavaScript, for checking. The self-test multiplies and convolves small matrices, compares the results with numbers worked out without a
-backend, and measures GFLOP/s: thousand million operations a second.
+core; "tensorflow" is TensorFlow's own library, which tensorflow-link links; "cpu" is plain JavaScript, for checking.
+The self-test multiplies and convolves small matrices, compares the results with numbers worked out without a backend,
+and measures GFLOP/s: thousand million operations a second.
 
 Examples:
   tfjs-diffusion doctor
