@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Layer, layers, observe } from "../../src/layers/index.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
+import type { Subject } from "../accuracy/table.js";
+import { expectAccurate } from "./accuracy.ts";
 import { readTensor, relativeError } from "./expected.ts";
 
 /**
@@ -38,8 +40,7 @@ export async function observedErrors(
   return errors;
 }
 
-/** The first layer whose error is over the tolerance, or not a number; undefined where there is none. */
-export function firstDivergence(errors: Map<string, number>, tolerance: number): string | undefined {
-  for (const [path, error] of errors) if (!(error <= tolerance)) return `${path}: ${error}`;
-  return undefined;
+/** Expects every layer to be within the tolerance. The first that is not is named: that is where the mistake is. */
+export function expectAccurateLayers(subject: Subject, errors: Map<string, number>): void {
+  for (const [path, error] of errors) expectAccurate(subject, error, `${path} is the first layer that diverges`);
 }

@@ -11,9 +11,8 @@ import {
   Upsample,
 } from "../../src/layers/index.ts";
 import { loadWeights, openSafetensors } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
-
-const tolerance = 1e-5;
 
 const resnet = (inChannels: number, outChannels: number, options: Partial<ResnetBlockOptions> = {}) =>
   new ResnetBlock(inChannels, outChannels, { tembChannels: undefined, groups: 4, eps: 1e-5, ...options });
@@ -51,7 +50,7 @@ describe("against diffusers", () => {
     const mask = await read("mask"); // [B, 1, M]
     const others = [await read("temb"), await read("context"), mask && tf.expandDims(mask, 1), size];
     const actual = layer.apply(await read("x"), ...others.filter((input) => input !== undefined)) as tf.Tensor;
-    expect(await relativeError(actual, output)).toBeLessThan(tolerance);
+    expectAccurate("layers", await relativeError(actual, output));
     await io.close();
   });
 });

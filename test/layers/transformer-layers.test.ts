@@ -14,11 +14,9 @@ import {
   TransformerBlock,
 } from "../../src/layers/index.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { openExpected, readTensor, relativeError } from "../helpers/expected.ts";
 import { fill } from "../helpers/formula.ts";
-
-// Measured: within 2e-6.
-const tolerance = 1e-5;
 
 let expected: WeightSource;
 beforeAll(async () => {
@@ -74,7 +72,7 @@ describe("against PyTorch and diffusers", () => {
     const { numTensors } = tf.memory();
     const output = layer.apply(name === "embedding" ? tf.cast(x, "int32") : x, ...others) as tf.Tensor;
     expect(tf.memory().numTensors).toBe(numTensors + (name === "embedding" ? 2 : 1));
-    expect(await relativeError(output, (await read(`${name}/output`))!)).toBeLessThan(tolerance);
+    expectAccurate("layers", await relativeError(output, (await read(`${name}/output`))!));
   });
 });
 

@@ -13,9 +13,8 @@ import {
 } from "../../src/models/autoencoder-config.ts";
 import { defaultTiles, slicedDecode, tiledDecode } from "../../src/models/autoencoder-tiles.ts";
 import { loadWeights, openSafetensors, type WeightSource } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
-
-const tolerance = 1e-5; // the errors measured are 2e-6 at most
 
 describe.each(["four", "eight", "flat"])("the small autoencoder %s", (name) => {
   let autoencoder: Autoencoder;
@@ -39,29 +38,27 @@ describe.each(["four", "eight", "flat"])("the small autoencoder %s", (name) => {
     const [x] = tf.split(await expected("x"), 2, 0) as [tf.Tensor4D, tf.Tensor4D];
     await runStages(autoencoder.stages(x));
     stop();
-    const errors: string[] = [];
     for (const path of inOrder(steps.entries.keys(), seen.keys())) {
       const error = await relativeError(seen.get(path)!, await readTensor(steps, path, "nhwc"));
-      if (!(error < tolerance)) errors.push(`${path}: ${error.toExponential(1)}`);
+      expectAccurate("autoencoder", error, `${path} is the first layer that diverges`);
     }
-    expect(errors[0]).toBeUndefined(); // the first layer that diverges
     await steps.close();
   });
 
   test("encodes", async () => {
     const posterior = await runStages(autoencoder.encode(await expected("x")));
-    expect(await relativeError(posterior.mean, await expected("mean"))).toBeLessThan(tolerance);
-    expect(await relativeError(posterior.logvar, await expected("logvar"))).toBeLessThan(tolerance);
+    expectAccurate("autoencoder", await relativeError(posterior.mean, await expected("mean")));
+    expectAccurate("autoencoder", await relativeError(posterior.logvar, await expected("logvar")));
     const sample = samplePosterior(posterior, await expected("noise"));
-    expect(await relativeError(sample, await expected("sample"))).toBeLessThan(tolerance);
+    expectAccurate("autoencoder", await relativeError(sample, await expected("sample")));
   });
 
   test("decodes, a batch or one by one", async () => {
     const picture = await expected("picture");
     const whole = await runStages(autoencoder.decode(await expected("mean")));
-    expect(await relativeError(whole, picture)).toBeLessThan(tolerance);
+    expectAccurate("autoencoder", await relativeError(whole, picture));
     const sliced = await runStages(slicedDecode(await expected("mean"), (one) => autoencoder.decode(one)));
-    expect(await relativeError(sliced, picture)).toBeLessThan(tolerance);
+    expectAccurate("autoencoder", await relativeError(sliced, picture));
   });
 
   test("decodes tile by tile as diffusers' does", async () => {
@@ -70,7 +67,7 @@ describe.each(["four", "eight", "flat"])("the small autoencoder %s", (name) => {
       const [z, picture] = [await readTensor(file, "z", "nhwc"), await readTensor(file, "picture", "nhwc")];
       const tiles = overlap === undefined ? undefined : { ...defaultTiles(autoencoder.config), overlap };
       const actual = await runStages(tiledDecode(autoencoder, z as tf.Tensor4D, tiles));
-      expect(await relativeError(actual, picture)).toBeLessThan(tolerance);
+      expectAccurate("autoencoder", await relativeError(actual, picture));
       await file.close();
     }
   });

@@ -4,11 +4,9 @@ import { countParameters, disposeWeights, parameters, runStages } from "../../sr
 import { ClipTextModel } from "../../src/models/clip-text.ts";
 import { clipTextConfigFrom, clipVitL, openClipVitBigG, openClipVitH } from "../../src/models/clip-text-config.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
-import { firstDivergence, observedErrors } from "../helpers/observed.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
+import { expectAccurateLayers, observedErrors } from "../helpers/observed.ts";
 import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/saved-model.ts";
-
-const layerTolerance = 1e-5;
-const modelTolerance = 1e-4;
 
 // "clip" is pooled at its highest id, "clip_projection" at the first of its end tokens, which is not the highest.
 describe.each([
@@ -32,15 +30,14 @@ describe.each([
 
   it("agrees with transformers layer by layer", async () => {
     const errors = await observedErrors(model, expected, () => tf.dispose(model.apply(ids)));
-    expect(firstDivergence(errors, layerTolerance)).toBeUndefined();
+    expectAccurateLayers("text encoders, layer by layer", errors);
   });
 
   it("agrees with transformers, and leaves its three results and nothing else", async () => {
     const before = tf.memory().numTensors;
     const encoding = model.apply(ids);
     expect(tf.memory().numTensors).toBe(before + 3);
-    for (const error of await textErrors(encoding, expected, "causal"))
-      expect(error).toBeLessThanOrEqual(modelTolerance);
+    for (const error of await textErrors(encoding, expected, "causal")) expectAccurate("text encoders", error);
   });
 
   it("runs in stages, one a layer", async () => {
@@ -49,8 +46,7 @@ describe.each([
     const encoding = await runStages(model.stages(ids), { onStage: (stage) => stages.push(stage) });
     expect(tf.memory().numTensors).toBe(before + 3);
     expect(stages).toHaveLength(layers);
-    for (const error of await textErrors(encoding, expected, "causal"))
-      expect(error).toBeLessThanOrEqual(modelTolerance);
+    for (const error of await textErrors(encoding, expected, "causal")) expectAccurate("text encoders", error);
   });
 
   it("frees everything when it is aborted", async () => {

@@ -4,11 +4,9 @@ import { countParameters, disposeWeights, parameters, runStages } from "../../sr
 import { SiglipTextModel, type TextMask } from "../../src/models/siglip-text.ts";
 import { mitsuaJapaneseClip, siglipTextConfigFrom } from "../../src/models/siglip-text-config.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
-import { firstDivergence, observedErrors } from "../helpers/observed.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
+import { expectAccurateLayers, observedErrors } from "../helpers/observed.ts";
 import { loadExpected, readConfig, readIds, readStructure, textErrors } from "../helpers/saved-model.ts";
-
-const layerTolerance = 1e-5;
-const modelTolerance = 1e-4;
 
 // "siglip" has the exact GELU and an eps of 1e-5, as Mitsua's; "siglip_defaults" has what transformers has by default.
 describe.each(["siglip", "siglip_defaults"])("%s", (folder) => {
@@ -30,18 +28,18 @@ describe.each(["siglip", "siglip_defaults"])("%s", (folder) => {
 
   it("agrees with transformers layer by layer", async () => {
     const errors = await observedErrors(model, expected, () => tf.dispose(model.apply(ids)));
-    expect(firstDivergence(errors, layerTolerance)).toBeUndefined();
+    expectAccurateLayers("text encoders, layer by layer", errors);
   });
 
   it.each<TextMask>(["none", "padding", "causal"])("agrees with transformers under the mask %s", async (mask) => {
     for (const error of await textErrors(model.apply(ids, { mask, attentionMask }), expected, mask)) {
-      expect(error).toBeLessThanOrEqual(modelTolerance);
+      expectAccurate("text encoders", error);
     }
   });
 
   it("sees every token where no mask is asked for", async () => {
     for (const error of await textErrors(model.apply(ids), expected, "none")) {
-      expect(error).toBeLessThanOrEqual(modelTolerance);
+      expectAccurate("text encoders", error);
     }
   });
 
@@ -68,7 +66,7 @@ describe.each(["siglip", "siglip_defaults"])("%s", (folder) => {
       const staged = await runStages(model.stages(ids, { mask, attentionMask }), { onStage: (n) => stages.push(n) });
       expect(tf.memory().numTensors).toBe(before + 3);
       expect(stages).toEqual([1, 2, 3]);
-      for (const error of await textErrors(staged, expected, mask)) expect(error).toBeLessThanOrEqual(modelTolerance);
+      for (const error of await textErrors(staged, expected, mask)) expectAccurate("text encoders", error);
       tf.dispose(staged);
     }
     expect(ids.isDisposed || attentionMask.isDisposed).toBe(false);

@@ -4,12 +4,10 @@ import { countParameters, disposeWeights, parameters, runStages } from "../../sr
 import { SwinForImageClassification } from "../../src/models/swin.ts";
 import { swinBase, swinConfigFrom } from "../../src/models/swin-config.ts";
 import { loadWeights, openSafetensors } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
-import { firstDivergence, observedErrors } from "../helpers/observed.ts";
+import { expectAccurateLayers, observedErrors } from "../helpers/observed.ts";
 import { readConfig, readStructure } from "../helpers/saved-model.ts";
-
-const layerTolerance = 1e-5;
-const modelTolerance = 1e-4;
 
 describe.each([
   // 14 × 14 patches in shifted windows of 7, then 7 × 7 in a single one; then sizes with padding in every way.
@@ -37,10 +35,10 @@ describe.each([
     // Of the other sizes only the blocks and stages were recorded.
     const recorded = size === sizes[0] ? errors : new Map([...errors].filter(([, error]) => !Number.isNaN(error)));
     expect(recorded.size).toBeGreaterThan(4);
-    expect(firstDivergence(recorded, layerTolerance)).toBeUndefined();
+    expectAccurateLayers("Swin classifier, layer by layer", recorded);
 
     const logits = model.apply(pictures);
-    expect(await relativeError(logits, await readTensor(expected, "logits"))).toBeLessThanOrEqual(modelTolerance);
+    expectAccurate("Swin classifier", await relativeError(logits, await readTensor(expected, "logits")));
     const probabilities = await model.probabilities(logits);
     const wanted = (await (await readTensor(expected, answer)).array()) as number[][];
     expect(probabilities.map((byLabel) => Object.keys(byLabel))).toEqual(wanted.map(() => model.config.labels));

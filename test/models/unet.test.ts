@@ -6,11 +6,9 @@ import { disposeWeights, observe, parameters, runStages } from "../../src/layers
 import { UNet, type UNetConditions } from "../../src/models/unet.ts";
 import { unetConfigFrom } from "../../src/models/unet-config.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
 import { fill, samples } from "../helpers/formula.ts";
-
-// Measured: outputs within 1.4e-6; of the samples of single layers, which are small for some, within 1.1e-5.
-const tolerance = 1e-4;
 
 const cases = readdirSync(expectedPath("unet"));
 const models = new Map<string, UNet>();
@@ -66,7 +64,7 @@ describe.each(cases)("%s", (name) => {
     for (const [i, path] of paths.entries()) {
       expect(actual.has(path), `${path} was not observed`).toBe(true);
       const error = await relativeError(actual.get(path)!, wanted[i]!);
-      expect(error, `${path} is the first layer that diverges`).toBeLessThan(tolerance);
+      expectAccurate("UNet, layer by layer", error, `${path} is the first layer that diverges`);
     }
     expect([...actual.keys()].filter((path) => path && !paths.includes(path))).toEqual([]);
   });
@@ -80,7 +78,7 @@ describe.each(cases)("%s", (name) => {
     await output.data(); // where computing waits until then, nothing of this is left to be shared with what follows
     const staged = await runStages(unet.stages(...given));
     expect(tf.memory().numTensors).toBe(numTensors + 2);
-    expect(await relativeError(output, await readTensor(source, "output", "nhwc"))).toBeLessThan(tolerance);
+    expectAccurate("UNet", await relativeError(output, await readTensor(source, "output", "nhwc")));
     expect(await relativeError(staged, output)).toBe(0);
     await source.close();
   });

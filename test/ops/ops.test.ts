@@ -2,9 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gelu, geluTanh, groupNorm, quickGelu, scaledDotProductAttention, silu } from "../../src/ops/index.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { openExpected, readTensor, relativeError } from "../helpers/expected.ts";
-
-const tolerance = 1e-5;
 
 let expected: WeightSource;
 beforeAll(async () => {
@@ -38,7 +37,7 @@ describe("attention against PyTorch", () => {
       const { numTensors } = tf.memory();
       const output = scaledDotProductAttention(q!, k!, v!, { heads: 3, bias, ...(scoreBytes && { scoreBytes }) });
       expect(tf.memory().numTensors).toBe(numTensors + 1);
-      expect(await relativeError(output, wanted!)).toBeLessThan(tolerance);
+      expectAccurate("operations", await relativeError(output, wanted!));
     });
   });
 });

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { classifierFreeGuidance, rescaleGuidance } from "../../src/pipelines/guidance.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
 
 interface Case {
@@ -18,20 +19,17 @@ beforeAll(async () => {
 });
 afterAll(() => source.close());
 
-// Measured: at most 2.1e-7.
-const tolerance = 1e-6;
-
 describe.each(cases)("$name", ({ name, scale, phi }) => {
   const tensor = (part: string) => readTensor(source, `${name}.${part}`, "nhwc");
 
   test("classifierFreeGuidance", async () => {
     const guided = classifierFreeGuidance(await tensor("unconditional"), await tensor("conditional"), scale);
-    expect(await relativeError(guided, await tensor("guided"))).toBeLessThan(tolerance);
+    expectAccurate("guidance", await relativeError(guided, await tensor("guided")));
   });
 
   test("rescaleGuidance", async () => {
     const rescaled = rescaleGuidance(await tensor("guided"), await tensor("conditional"), phi);
-    expect(await relativeError(rescaled, await tensor("rescaled"))).toBeLessThan(tolerance);
+    expectAccurate("guidance", await relativeError(rescaled, await tensor("rescaled")));
   });
 });
 
@@ -41,7 +39,7 @@ test("a prediction that is the same everywhere is left as it is", async () => {
   const guided = tf.concat([constant, varied]);
   const conditional = tf.concat([varied, varied]);
   const rescaled = rescaleGuidance(guided, conditional, 0.7);
-  expect(await relativeError(rescaled, guided)).toBeLessThan(tolerance);
+  expectAccurate("guidance", await relativeError(rescaled, guided));
 });
 
 test("nothing but the result is left", async () => {

@@ -8,6 +8,8 @@ import {
   type TensorData,
 } from "../../src/pipelines/index.ts";
 import { toFloat32, type WeightSource } from "../../src/weights/index.ts";
+import { tolerances } from "../accuracy/table.js";
+import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected } from "../helpers/expected.ts";
 import { tinyModel } from "../helpers/tiny-model.ts";
 
@@ -22,8 +24,7 @@ const usual: GenerateOptions = {
   steps: 8,
 };
 
-/** A whole run: float32 differences grow from step to step, and 1e-4 is what a whole model may differ. */
-const tolerance = 1e-4;
+const latents = "pictures: latents after every step";
 
 let pipeline: Pipeline;
 beforeAll(async () => {
@@ -62,14 +63,14 @@ async function run(name: string, options: GenerateOptions, of = pipeline) {
 
 test("the whole system: latents at every step, the conditioning, the picture and its likeness", async () => {
   const { source, errors, result } = await run("usual", usual);
-  for (const [step, value] of errors.entries()) expect(value, `latents after step ${step + 1}`).toBeLessThan(tolerance);
+  for (const [step, value] of errors.entries()) expectAccurate(latents, value, `latents after step ${step + 1}`);
 
   const { tensors } = result;
   expect(tensors.initialLatents.data).toEqual((await data(source, "initial_latents")).data); // bit for bit
-  expect(error(tensors.promptEmbeds, await data(source, "prompt_embeds"))).toBeLessThan(1e-5);
-  expect(error(tensors.pooledPromptEmbeds, await data(source, "pooled_prompt_embeds"))).toBeLessThan(1e-5);
-  expect(error(tensors.negativePromptEmbeds!, await data(source, "negative_prompt_embeds"))).toBeLessThan(1e-5);
-  expect(error(tensors.image, await data(source, "image"))).toBeLessThan(tolerance);
+  expectAccurate("pictures: text", error(tensors.promptEmbeds, await data(source, "prompt_embeds")));
+  expectAccurate("pictures: text", error(tensors.pooledPromptEmbeds, await data(source, "pooled_prompt_embeds")));
+  expectAccurate("pictures: text", error(tensors.negativePromptEmbeds!, await data(source, "negative_prompt_embeds")));
+  expectAccurate("pictures: pixels before rounding", error(tensors.image, await data(source, "image")));
 
   const pixels = await source.read("pixels");
   const [image] = result.images;
@@ -106,7 +107,7 @@ describe("every setting goes the reference's way", () => {
   test.each(Object.entries(cases))("%s", async (name, options) => {
     const { worst, source } = await run(name, { ...usual, similarityCheck: false, ...options });
     await source.close();
-    expect(worst).toBeLessThan(tolerance);
+    expectAccurate(latents, worst);
   });
 });
 
@@ -119,7 +120,7 @@ describe("what a negative prompt that is not given stands for", () => {
     const { worst, source } = await run(name, { ...usual, negativePrompt, steps: 2 }, zeros);
     await source.close();
     await zeros.dispose();
-    expect(worst).toBeLessThan(tolerance);
+    expectAccurate(latents, worst);
   });
 });
 
@@ -129,12 +130,12 @@ test.each([
   ["inpaint_some", { strength: 0.7, steps: 4 }],
 ])("from saved latents: %s", async (name, options) => {
   const source = await openExpected(`pipeline/${name}.safetensors`);
-  const latents = await data(source, "init_latents");
+  const initial = await data(source, "init_latents");
   const mask = source.entries.has("mask") ? await data(source, "mask") : undefined;
   await source.close();
-  const { worst, source: opened } = await run(name, { ...usual, ...options, latents, mask });
+  const { worst, source: opened } = await run(name, { ...usual, ...options, latents: initial, mask });
   await opened.close();
-  expect(worst).toBeLessThan(tolerance);
+  expectAccurate(latents, worst);
 });
 
 test("from a picture, through an encoder that is not blank", async () => {
@@ -145,7 +146,7 @@ test("from a picture, through an encoder that is not blank", async () => {
   const options = { ...usual, numImages: 2, seed: 5, image, strength: 0.5, steps: 4 };
   const { worst, source: opened } = await run("picture_to_image", options, trained);
   await opened.close();
-  expect(worst).toBeLessThan(tolerance);
+  expectAccurate(latents, worst);
   await trained.dispose();
 });
 
@@ -179,7 +180,7 @@ test("the reference cases are different ways, so that none passes for another", 
   for (const [i, a] of lasts.entries()) {
     for (const [j, b] of lasts.entries()) {
       const same = i === j || [names[i], names[j]].every((name) => name === "no_negative" || name === "empty_negative");
-      if (!same) expect(error(a, b), `${names[i]} and ${names[j]}`).toBeGreaterThan(10 * tolerance);
+      if (!same) expect(error(a, b), `${names[i]} and ${names[j]}`).toBeGreaterThan(10 * tolerances[latents]);
     }
   }
 });
