@@ -8,13 +8,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BackendName, onShapes, selfTest, useBackend } from "../src/backends/index.ts";
-import { countParameters, pace, runStages, type Stages, withLentWeights } from "../src/layers/index.ts";
+import { pace, runStages, type Stages, withLentWeights } from "../src/layers/index.ts";
 import { Autoencoder, ClipTextModel, SiglipTextModel, UNet } from "../src/models/index.ts";
 import { type Model, modelFrom } from "../src/models/model-from.ts";
-import { openPipeline, type Pipeline, takeData, toTensor } from "../src/pipelines/index.ts";
+import { LazyModel, openPipeline, type Pipeline, takeData, toTensor } from "../src/pipelines/index.ts";
 import { available, planResidency } from "../src/pipelines/memory.ts";
 import { TorchCpuGenerator } from "../src/random/index.ts";
-import { loadWeights, openWeights } from "../src/weights/index.ts";
+import { openWeights } from "../src/weights/index.ts";
 import type { Answer } from "./participant.ts";
 import type { Task } from "./tasks.ts";
 
@@ -79,18 +79,15 @@ async function modelWork(task: Task, backend: BackendName, { patient }: { patien
   const where = join(task.folder, "config.json");
   const model = modelFrom(task.className, JSON.parse(await readFile(where, "utf8")), where);
   const { flops, working } = costOf(model, task);
-  const phase = { name: `The ${task.what} (${task.size})`, weights: 4 * countParameters(model), working };
-  planResidency([phase], available(0), "try another backend, or a machine with more memory");
+  const lazy = new LazyModel(`${task.what} (${task.size})`, model, () => openWeights(task.folder));
+  const phase = { name: `The ${lazy.name}`, weights: lazy.bytes, streamed: lazy.streamedBytes, working };
+  const residency = planResidency([phase], available(0), "try another backend, or a machine with more memory");
   if (!patient) await refuseHours(flops, backend);
 
   const inputs = inputsOf(task);
   return {
     flops,
-    load: async () => {
-      const source = await openWeights(task.folder);
-      await loadWeights(model, source);
-      await source.close();
-    },
+    load: () => lazy.load({ streamed: residency === "block by block" }),
     run: async () => {
       const output = await runStages(stagesOf(model, task, inputs));
       const { data } = await takeData(tf.clone(resultOf(output)));

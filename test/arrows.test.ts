@@ -58,7 +58,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ops: ["errors.ts", "backends"],
   layers: ["errors.ts", "ops"],
   models: ["errors.ts", "config.ts", "ops", "layers"],
-  weights: ["errors.ts", "files.ts", "config.ts", "layers"],
+  weights: ["errors.ts", "files.ts", "config.ts", "backends", "layers"],
   pipelines: [
     ...["errors.ts", "files.ts", "config.ts", "random", "image", "tokenizers", "schedulers"],
     ...["backends", "ops", "layers", "models", "weights"],

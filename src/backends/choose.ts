@@ -4,7 +4,7 @@ import { InputError } from "../errors.ts";
 import type { OnnxRuntimeOptions } from "./onnxruntime/options.ts";
 import { importOnnxRuntime } from "./onnxruntime.ts";
 import { importTensorflow, prepareTensorflow } from "./tensorflow.ts";
-import { importWasm, refuseFullMemory } from "./wasm.ts";
+import { importWasm, refuseFullMemory, wasmLimit, wasmLimitReason } from "./wasm.ts";
 
 /** How a backend computes. Only "onnxruntime" has options; any other refuses them by name. */
 export type BackendOptions = OnnxRuntimeOptions;
@@ -19,6 +19,7 @@ interface Backend {
   ready?: () => void | Promise<void>;
   /** The most that it can hold, in bytes, where it can't use all the memory there is. */
   memoryLimit?: number;
+  limitReason?: string;
   /** Whether it keeps a second copy of every filter of a convolution, arranged for its kernels. */
   copiesFilters?: boolean;
 }
@@ -30,7 +31,8 @@ const backends = {
     tfjsName: "wasm",
     load: importWasm,
     ready: refuseFullMemory,
-    memoryLimit: 4 * 2 ** 30, // tfjs compiles it for 32-bit addresses
+    memoryLimit: wasmLimit,
+    limitReason: wasmLimitReason,
     copiesFilters: true,
   },
   cpu: { tfjsName: "cpu", load: async () => (await import("@tensorflow/tfjs-backend-cpu")).version_cpu },
@@ -83,6 +85,11 @@ function refuseOptions(name: BackendName, options: BackendOptions = {}): void {
 /** The bytes that a backend of tfjs can hold at most; infinite where that is all the memory there is. */
 export function memoryLimit(name: string): number {
   return known(name)?.memoryLimit ?? Number.POSITIVE_INFINITY;
+}
+
+/** Why a backend can hold no more, as a part of a sentence. */
+export function limitReason(name: string): string {
+  return known(name)?.limitReason ?? "";
 }
 
 /** The bytes that a weight of some shape takes on a backend of tfjs, in use. All compute in float32. */

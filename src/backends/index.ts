@@ -4,6 +4,7 @@ export {
   backendNames,
   defaultBackend,
   isBackendName,
+  limitReason,
   memoryLimit,
   useBackend,
   weightBytes,

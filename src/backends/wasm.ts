@@ -11,6 +11,11 @@ export async function importWasm(): Promise<string> {
   return version_wasm;
 }
 
+/** Bytes. tfjs compiles it for addresses of 32 bits. */
+export const wasmLimit = 4 * 2 ** 30;
+
+export const wasmLimitReason = "however much the machine has: WebAssembly's addresses have 32 bits";
+
 interface WasmModule {
   _malloc(bytes: number): number;
   _free(address: number): void;
@@ -30,7 +35,9 @@ export function refuseFullMemory(): void {
     const address = allocate(bytes);
     if (address === 0 && bytes > 0) {
       throw new MemoryError(
-        `The memory of the backend "wasm" is full: it holds 4 GB at most, and a tensor of ${bytes} bytes has no room.`,
+        `The memory of the backend "wasm" is full: a tensor of ${bytes} bytes has no room in its 4 GB, which are all it can ` +
+          `have, ${wasmLimitReason}. Compute something smaller, load weights with { streamed: true }, or use another ` +
+          "backend: onnxruntime has no such limit.",
       );
     }
     return address;

@@ -7,6 +7,7 @@ export { GroupNorm } from "./group-norm.ts";
 export { Layer } from "./layer.ts";
 export { LayerNorm } from "./layer-norm.ts";
 export { Linear } from "./linear.ts";
+export { Loan } from "./loan.ts";
 export { observe, watch } from "./observe.ts";
 export { Parameter } from "./parameter.ts";
 export { PatchEmbedding } from "./patch-embedding.ts";
@@ -14,7 +15,18 @@ export { PatchMerging } from "./patch-merging.ts";
 export { ResnetBlock, type ResnetBlockOptions } from "./resnet-block.ts";
 export { SpatialAttention } from "./spatial-attention.ts";
 export { SpatialTransformer, type SpatialTransformerOptions } from "./spatial-transformer.ts";
-export { keeping, nextTurn, pace, type RunOptions, runStages, StagedLayer, type Stages } from "./stages.ts";
+export {
+  keeping,
+  type Needed,
+  nextTurn,
+  ownParts,
+  pace,
+  type RunOptions,
+  runStages,
+  StagedLayer,
+  type Stages,
+  streamedSize,
+} from "./stages.ts";
 export { SwinBlock, type SwinBlockOptions } from "./swin-block.ts";
 export {
   TextEmbeddings,

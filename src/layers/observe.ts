@@ -22,10 +22,14 @@ export function watch(
   enter: (path: string) => (output: tf.Tensor) => void,
   wanted: (path: string) => boolean = () => true,
 ): () => void {
-  const watched = [...layers(root)].filter(([path]) => wanted(path));
-  for (const [path, layer] of watched) {
+  const unwatch: (() => void)[] = [];
+  for (const [path, layer] of layers(root)) {
+    if (!wanted(path)) continue;
     if (layer instanceof StagedLayer) {
       const { stages } = layer;
+      unwatch.push(() => {
+        layer.stages = stages;
+      });
       layer.stages = function* (...inputs: unknown[]): Stages<tf.TensorContainer> {
         const leave = enter(path);
         const output = yield* stages.apply(layer, inputs);
@@ -34,6 +38,9 @@ export function watch(
       };
     } else {
       const { apply } = layer;
+      unwatch.push(() => {
+        layer.apply = apply;
+      });
       layer.apply = (...inputs: unknown[]) => {
         const leave = enter(path);
         const output = apply.apply(layer, inputs);
@@ -43,8 +50,7 @@ export function watch(
     }
   }
   return () => {
-    // The methods of the class, which the properties set above had hidden, come back.
-    for (const [, layer] of watched) Reflect.deleteProperty(layer, layer instanceof StagedLayer ? "stages" : "apply");
+    for (const end of unwatch) end();
   };
 }
 

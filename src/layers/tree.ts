@@ -46,12 +46,20 @@ export function disposeWeights(root: Layer): void {
 
 /** Runs something while every parameter that has no value has the tensor that `make` gives for its shape. */
 export function withLentWeights<Out>(root: Layer, make: (shape: readonly number[]) => Tensor, run: () => Out): Out {
-  const lent = [...parameters(root)].map(([, parameter]) => parameter).filter((parameter) => !parameter.isLoaded);
+  const takeBack: (() => void)[] = [];
   try {
-    for (const parameter of lent) parameter.assign(make(parameter.valueShape));
+    for (const [, parameter] of parameters(root)) {
+      if (parameter.isLoaded) continue;
+      const tensor = make(parameter.valueShape);
+      const end = parameter.lend(tensor);
+      takeBack.push(() => {
+        end();
+        tensor.dispose();
+      });
+    }
     return run();
   } finally {
-    for (const parameter of lent) parameter.dispose();
+    for (const end of takeBack) end();
   }
 }
 

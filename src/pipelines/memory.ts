@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { memoryLimit } from "../backends/index.ts";
+import { limitReason, memoryLimit } from "../backends/index.ts";
 import { MemoryError } from "../errors.ts";
 
 /** One part of a pipeline's work: the weights that must be there for it, and what computing takes besides. In bytes. */
@@ -7,11 +7,13 @@ export interface Phase {
   /** "the UNet", as the message calls it. */
   name: string;
   weights: number;
+  /** The most of the weights that must be there at a time where they are read block by block. */
+  streamed: number;
   working: number;
 }
 
-/** Whether all weights stay loaded, or each phase's are freed before the next one's are read. */
-export type Residency = "all" | "one at a time";
+/** Whether all weights stay loaded, each phase's are freed before the next one's are read, or each block's before the next. */
+export type Residency = "all" | "one at a time" | "block by block";
 
 /** What there is: the memory that is free, or less where the backend can't use it all. In bytes. */
 export interface Available {
@@ -21,18 +23,21 @@ export interface Available {
 }
 
 /**
- * Decides before anything is loaded. @throws MemoryError, in a plain sentence, where even one phase at a time does not fit.
+ * Decides before anything is loaded. @throws MemoryError, in a plain sentence, where even the largest block of one phase does not fit.
  */
 export function planResidency(phases: readonly Phase[], available: Available, advice: string): Residency {
   const weights = phases.reduce((sum, phase) => sum + phase.weights, 0);
   const working = Math.max(...phases.map((phase) => phase.working));
   if (weights + working <= available.bytes) return "all";
 
-  const largest = phases.reduce((a, b) => (b.weights + b.working > a.weights + a.working ? b : a));
-  const needed = largest.weights + largest.working;
-  if (needed <= available.bytes) return "one at a time";
+  if (Math.max(...phases.map((phase) => phase.weights + phase.working)) <= available.bytes) return "one at a time";
+
+  const largest = phases.reduce((a, b) => (b.streamed + b.working > a.streamed + a.working ? b : a));
+  const needed = largest.streamed + largest.working;
+  if (needed <= available.bytes) return "block by block";
+  const part = largest.streamed < largest.weights ? "the largest block of its weights" : "its weights";
   throw new MemoryError(
-    `${largest.name} needs ${gigabytes(needed)} (${gigabytes(largest.weights)} of them for its weights), ` +
+    `${largest.name} needs ${gigabytes(needed)} (${gigabytes(largest.streamed)} of them for ${part}), ` +
       `${gigabytes(available.bytes)} ${available.words}; ${advice}.`,
   );
 }
@@ -50,6 +55,6 @@ export function available(loaded: number): Available {
   const name = tf.getBackend();
   const limit = memoryLimit(name);
   return limit < free
-    ? { bytes: limit, words: `is what the backend "${name}" can hold` }
+    ? { bytes: limit, words: `is all that the backend "${name}" can hold, ${limitReason(name)}` }
     : { bytes: free, words: "are free" };
 }

@@ -16,18 +16,19 @@ const largestSide = 2048;
 
 /**
  * Decides, before anything is loaded, whether the models of a request can stay in memory together. The function that comes
- * back loads a model, and where memory is short frees the others first.
- * @throws MemoryError where not even one of them fits
+ * back loads a model, and where memory is short frees the others first; where that is not enough, it leaves weights in their
+ * file, to be read block by block whenever the model runs.
+ * @throws MemoryError where not even the largest block of one of them fits
  */
 export function planMemory(parts: PipelineParts, request: Request): (model: LazyModel) => Promise<void> {
   const models = modelsOf(parts); // one that this request does not need may still be there from another
-  const loaded = models.filter(({ isLoaded }) => isLoaded).reduce((sum, { bytes }) => sum + bytes, 0);
+  const loaded = models.reduce((sum, { loadedBytes }) => sum + loadedBytes, 0);
   const results = pictureBytes(request);
   const phases = phasesOf(parts, request).map((one) => ({ ...one, working: one.working + results }));
   const residency = planResidency(phases, available(loaded), advice(request));
   return async (model) => {
-    if (residency === "one at a time") for (const other of models) if (other !== model) other.unload();
-    await model.load(request);
+    if (residency !== "all") for (const other of models) if (other !== model) other.unload();
+    await model.load({ ...request, streamed: residency === "block by block" });
   };
 }
 
@@ -72,7 +73,8 @@ function pictureBytes({ seeds, width, height }: Request): number {
 
 /** A model's share of the work, `times` as large as running it with these inputs. */
 function phase(model: LazyModel, times: number, stages: (input: Input) => Stages<tf.TensorContainer>): Phase {
-  return { name: `The ${model.name}`, weights: model.bytes, working: times * workingBytes(model, stages) };
+  const working = times * workingBytes(model, stages);
+  return { name: `The ${model.name}`, weights: model.bytes, streamed: model.streamedBytes, working };
 }
 
 /** The most memory that running a model takes beside its weights, found by running it on shapes alone. */

@@ -7,6 +7,11 @@ interface MappingBackend {
   mapTensor?(place: TensorPlace, entry: { dtype: Dtype; shape: readonly number[] }): tf.TensorInfo | undefined;
 }
 
+/** Whether the active backend computes with weights where they lie in their files. */
+export function mapsWeights(): boolean {
+  return "mapTensor" in tf.backend();
+}
+
 /** A tensor of a source that stays in its file; undefined where the active backend or the source has no such thing. */
 export function mapTensor(source: WeightSource, name: string): tf.Tensor | undefined {
   const entry = source.entries.get(name);

@@ -13,14 +13,26 @@ import {
 import {
   type ByteRange,
   byteLength,
+  type TensorPlace as FilePlace,
   quoted,
   type StoredTensor,
   type TensorEntry,
   type WeightSource,
 } from "./source.ts";
 
+/** Something that bytes are read from: a file, a Blob, a file of a web server that gives ranges. */
+export interface ByteSource {
+  /** What it is called, for messages. */
+  readonly path: string;
+  /** Bytes that it has. */
+  readonly size: number;
+  /** The bytes from `start` up to, not including, `end`; fewer where it ends before. */
+  read(range: ByteRange): Promise<Uint8Array>;
+}
+
 /**
- * Opens a safetensors file (https://huggingface.co/docs/safetensors): reads and checks its header, and no weights yet.
+ * Opens a safetensors file (https://huggingface.co/docs/safetensors): reads and checks its header, and no weights yet. What
+ * is read after `close`, as the weights that are left in the file, opens it anew, and finds out whether it is the same.
  *
  * @throws WeightsError where there is no such file, or it is not exactly what its header says.
  */
@@ -28,19 +40,21 @@ export async function openSafetensors(path: string): Promise<WeightSource> {
   const { size } = await asWeightsError(statOfFile(path));
   const file = await asWeightsError(reading(path, open(path)));
   try {
-    const { entries, metadata, dataStart } = await readHeader(file, size, path);
-    const { mtimeMs } = await asWeightsError(reading(path, file.stat()));
-    const opened = { path: await asWeightsError(reading(path, realpath(path))), fileSize: size, modified: mtimeMs };
+    const { mtimeMs: modified } = await asWeightsError(reading(path, file.stat()));
+    const opened = { path: await asWeightsError(reading(path, realpath(path))), fileSize: size, modified };
+    let isClosed = false;
+    const read = (range: ByteRange) => (isClosed ? readAgain(path, opened, range) : readRange(file, path, range));
+    const { dataStart, entries, source } = await readSource({ path, size, read });
     return {
-      path,
-      metadata,
-      entries,
-      read: (name, range) => readTensor(file, path, { name, entry: entries.get(name), range, dataStart }),
+      ...source,
       place: (name) => {
         const entry = entries.get(name);
         return entry && { ...opened, offset: dataStart + entry.start };
       },
-      close: () => file.close(),
+      close: () => {
+        isClosed = true;
+        return file.close();
+      },
     };
   } catch (error) {
     await file.close();
@@ -48,11 +62,30 @@ export async function openSafetensors(path: string): Promise<WeightSource> {
   }
 }
 
-async function readHeader(file: FileHandle, size: number, path: string): Promise<Header & { dataStart: number }> {
+/**
+ * Opens safetensors that lie anywhere, in a browser too. Nothing is held open: whoever gives `bytes` closes what there is
+ * to close, and not before the weights that were left there are needed no more.
+ *
+ * @throws WeightsError where they are not exactly what their header says.
+ */
+export async function openSafetensorsIn(bytes: ByteSource): Promise<WeightSource> {
+  return (await readSource(bytes)).source;
+}
+
+async function readSource(bytes: ByteSource) {
+  const { entries, metadata, dataStart } = await readHeader(bytes);
+  const { path } = bytes;
+  const read: WeightSource["read"] = (name, range) =>
+    readTensor(bytes, { name, entry: entries.get(name), range, dataStart });
+  return { entries, dataStart, source: { path, metadata, entries, read, close: async () => {} } };
+}
+
+async function readHeader(bytes: ByteSource): Promise<Header & { dataStart: number }> {
+  const { path, size } = bytes;
   const refuse = refuseFile(path);
-  const start = await readBytes(file, path, { start: 0, end: Math.min(size, lengthBytes) }, "its header");
+  const start = await readBytes(bytes, { start: 0, end: Math.min(size, lengthBytes) }, "its header");
   const dataStart = lengthBytes + headerLength(start, size, refuse);
-  const json = await readBytes(file, path, { start: lengthBytes, end: dataStart }, "its header");
+  const json = await readBytes(bytes, { start: lengthBytes, end: dataStart }, "its header");
   return { ...parseHeader(json, size - dataStart, refuse), dataStart };
 }
 
@@ -82,30 +115,46 @@ interface TensorPlace {
   dataStart: number;
 }
 
-async function readTensor(file: FileHandle, path: string, place: TensorPlace): Promise<Uint8Array> {
+async function readTensor(bytes: ByteSource, place: TensorPlace): Promise<Uint8Array> {
   const { name, entry, range, dataStart } = place;
-  if (!entry) throw new WeightsError(`${path} has no tensor ${quoted(name)}.`);
+  if (!entry) throw new WeightsError(`${bytes.path} has no tensor ${quoted(name)}.`);
   const size = entry.end - entry.start;
   const { start, end } = range ?? { start: 0, end: size };
   if (start < 0 || end > size || start > end) throw new RangeError(`Tensor ${name} has no bytes ${start} to ${end}.`);
   const first = dataStart + entry.start;
-  return readBytes(file, path, { start: first + start, end: first + end }, `tensor ${quoted(name)}`);
+  return readBytes(bytes, { start: first + start, end: first + end }, `tensor ${quoted(name)}`);
 }
 
-async function readBytes(file: FileHandle, path: string, { start, end }: ByteRange, what: string): Promise<Uint8Array> {
-  const bytes = allocate(end - start, path, what);
+async function readBytes(source: ByteSource, range: ByteRange, what: string): Promise<Uint8Array> {
+  const length = range.end - range.start;
+  const bytes = await source.read(range).catch((error) => {
+    if (!(error instanceof RangeError)) throw error;
+    throw new WeightsError(
+      `${source.path} can't be read: ${what} takes ${length} bytes, more than there is memory for.`,
+    );
+  });
+  if (bytes.length === length) return bytes;
+  throw new WeightsError(
+    `${source.path} ended within ${what}: it was cut short after it had been opened. Get it again.`,
+  );
+}
+
+async function readRange(file: FileHandle, path: string, { start, end }: ByteRange): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - start);
   const length = await asWeightsError(reading(path, readFully(file, bytes, start)));
-  if (length < bytes.length) {
-    throw new WeightsError(`${path} ended within ${what}: it was cut short after it had been opened. Get it again.`);
-  }
-  return bytes;
+  return bytes.subarray(0, length);
 }
 
-function allocate(length: number, path: string, what: string): Uint8Array {
+/** Reads from a file that was closed, where it is still the one that was opened. */
+async function readAgain(path: string, opened: Omit<FilePlace, "offset">, range: ByteRange): Promise<Uint8Array> {
+  const file = await asWeightsError(reading(path, open(opened.path)));
   try {
-    return new Uint8Array(length);
-  } catch {
-    throw new WeightsError(`${path} can't be read: ${what} takes ${length} bytes, more than there is memory for.`);
+    const bytes = await readRange(file, path, range);
+    const { size, mtimeMs } = await asWeightsError(reading(path, file.stat()));
+    if (size === opened.fileSize && mtimeMs === opened.modified) return bytes;
+    throw new WeightsError(`${path} has changed since the model's weights were opened: load the model again.`);
+  } finally {
+    await file.close();
   }
 }
 

@@ -39,6 +39,7 @@ export interface WeightSource {
   read(name: string, range?: ByteRange): Promise<Uint8Array>;
   /** Where `read` finds a tensor, in one piece; undefined where it is in no file. */
   place?(name: string): TensorPlace | undefined;
+  /** Gives back what is held open. `read` goes on working, for a model that left its weights here. */
   close(): Promise<void>;
 }
 

@@ -128,24 +128,32 @@ test("progress is told from 0 to all of every task, in the order of the work", a
 
 describe("memory", () => {
   const phases = [
-    { name: "The text_encoder", weights: 1e9, working: 1e8 },
-    { name: "The unet", weights: 5e9, working: 2e9 },
-    { name: "The vae", weights: 1e8, working: 3e9 },
+    { name: "The text_encoder", weights: 1e9, streamed: 1e9, working: 1e8 },
+    { name: "The unet", weights: 5e9, streamed: 2e9, working: 2e9 },
+    { name: "The vae", weights: 1e8, streamed: 4e7, working: 3e9 },
   ];
   test.each([
     [9.2e9, "all"],
     [9.0e9, "one at a time"],
     [7.0e9, "one at a time"],
+    [6.9e9, "block by block"],
+    [4.0e9, "block by block"],
   ])("of %d bytes: %s", (bytes, residency) => {
     expect(planResidency(phases, { bytes, words: "are free" }, "try less")).toBe(residency);
   });
 
-  test("that is too small for one model alone is a sentence, before anything is loaded", () => {
-    const plan = () => planResidency(phases, { bytes: 6e9, words: "are free" }, "try a smaller picture");
+  test("that is too small for the largest block of a model is a sentence, before anything is loaded", () => {
+    const plan = () => planResidency(phases, { bytes: 3.9e9, words: "are free" }, "try a smaller picture");
     expect(plan).toThrow(MemoryError);
     expect(plan).toThrow(
-      "The unet needs 7.0 GB (5.0 GB of them for its weights), 6.0 GB are free; try a smaller picture.",
+      "The unet needs 4.0 GB (2.0 GB of them for the largest block of its weights), 3.9 GB are free; try a smaller picture.",
     );
+  });
+
+  test("of a backend that leaves weights in their files is not spared by reading them block by block", () => {
+    const mapped = phases.map((phase) => ({ ...phase, streamed: phase.weights }));
+    const plan = () => planResidency(mapped, { bytes: 6e9, words: "are free" }, "try a smaller picture");
+    expect(plan).toThrow("The unet needs 7.0 GB (5.0 GB of them for its weights), 6.0 GB are free;");
   });
 
   test("many pictures that would not fit together are refused too", async () => {
