@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { memoryLimit, weightBytes } from "../backends/index.ts";
 import { WeightsError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import type { Parameter } from "../layers/parameter.ts";
-import { nextTurn } from "../layers/stages.ts";
+import { Parameter } from "../layers/parameter.ts";
+import { nextTurn, ownParts } from "../layers/stages.ts";
 import { parameters } from "../layers/tree.ts";
 import { compareWeights, describeDifferences } from "./compare.ts";
 import { areFinite, fromFloat32, toFloat32 } from "./dtypes.ts";
@@ -14,6 +15,11 @@ import { type LazyTensor, writeSafetensors } from "./safetensors.ts";
 import { byteLength, type Dtype, quoted, type TensorEntry, type WeightSource } from "./source.ts";
 
 export interface LoadOptions {
+  /**
+   * Whether weights are left where they are stored, and each block's are read whenever the model runs, for as long as the
+   * block computes. By default where they would take more than three quarters of what the backend can hold.
+   */
+  streamed?: boolean | undefined;
   /** Heard between pieces of a tensor: loading ends with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Called after every piece with the bytes read so far and the bytes to read. */
@@ -23,6 +29,9 @@ export interface LoadOptions {
 /** Weights of up to so many bytes are read whatever the backend can: it takes a moment, and leaves the file free. */
 const soonRead = 16 * 2 ** 20;
 
+/** The share of what a backend can hold that weights may take; the rest is for what is computed. */
+const weightsShare = 0.75;
+
 /**
  * Fills the parameters of a model from a source, one at a time. Names, shapes and kinds of number must agree, both
  * ways, and are compared before a weight is read; old and foreign names are understood. Where anything fails,
@@ -31,11 +40,19 @@ const soonRead = 16 * 2 ** 20;
  * A backend that can compute with weights where they lie in their file gets large ones so: nothing is read then, it takes
  * milliseconds, and whether all numbers are finite shows in what is computed. The file must stay as it is.
  *
+ * Weights that are too large for what the backend can hold are streamed: only those outside the model's blocks (its staged
+ * layers) are read now, the others in every run by `runStages`, block by block. The source may be closed, but must stay as
+ * it is; where it does not, the run ends with a WeightsError. Such a model has no `apply`.
+ *
  * @throws WeightsError where the weights do not fit the model (it lists every difference) or are not finite.
  */
 export async function loadWeights(model: Layer, source: WeightSource, options: LoadOptions = {}): Promise<void> {
   const weights = sourceThatFits(model, source);
-  const total = [...parameters(model)].reduce((sum, [name]) => sum + byteLength(weights.entries.get(name)!), 0);
+  const isStreamed = options.streamed ?? isTooLarge(model);
+  const resident = new Set([...ownParts(model)].filter((part) => part instanceof Parameter));
+  const isRead = (parameter: Parameter) => !isStreamed || resident.has(parameter);
+  const sizeOf = (name: string) => byteLength(weights.entries.get(name)!);
+  const total = [...parameters(model)].reduce((sum, [name, one]) => sum + (isRead(one) ? sizeOf(name) : 0), 0);
   let done = 0;
   const tell = (bytes: number) => {
     done += bytes;
@@ -45,9 +62,14 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
   try {
     for (const [name, parameter] of parameters(model)) {
       options.signal?.throwIfAborted();
-      const mapped = total > soonRead ? mapTensor(weights, name) : undefined;
+      if (!isRead(parameter)) {
+        parameter.leave(() => readWeight(weights, name, parameter));
+        loaded.push(parameter);
+        continue;
+      }
+      const mapped = total > soonRead && !isStreamed ? mapTensor(weights, name) : undefined;
       const value = mapped ? turn(mapped, parameter) : await readWeight(weights, name, parameter, { ...options, tell });
-      if (mapped) tell(byteLength(weights.entries.get(name)!));
+      if (mapped) tell(sizeOf(name));
       loaded.push(parameter);
       parameter.assign(value);
       if (mapped) await nextTurn(); // some backends have copied it
@@ -57,6 +79,12 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
     for (const parameter of loaded) parameter.dispose();
     throw error;
   }
+}
+
+function isTooLarge(model: Layer): boolean {
+  const backend = tf.getBackend();
+  const bytes = [...parameters(model)].reduce((sum, [, { shape }]) => sum + weightBytes(backend, shape), 0);
+  return bytes > weightsShare * memoryLimit(backend);
 }
 
 /**
@@ -72,7 +100,7 @@ async function readWeight(
   weights: WeightSource,
   name: string,
   { size, shape, axes, valueShape }: Parameter,
-  { signal, tell }: { signal?: AbortSignal | undefined; tell: (bytes: number) => void },
+  { signal, tell }: { signal?: AbortSignal | undefined; tell?: (bytes: number) => void } = {},
 ): Promise<tf.Tensor> {
   const values = new Float32Array(size);
   let position = 0;
@@ -82,7 +110,7 @@ async function readWeight(
     if (!areFinite(part)) throw notFinite(weights, name);
     values.set(part, position);
     position += part.length;
-    tell(piece.length);
+    tell?.(piece.length);
     await nextTurn();
   }
   return tf.tensor(permute(values, shape, axes), valueShape, "float32");
