@@ -1,3 +1,4 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
 
 // Neither is a dependency that must be there, so both are imported by names that the compiler does not follow.
@@ -18,6 +19,7 @@ export async function importTensorflow(): Promise<string> {
       return `${version["tfjs-node"]} (${name})`;
     } catch (error) {
       failures.push(`${name}: ${reason(firstLine(error))}`);
+      forgetKernels();
     }
   }
   if (failures.length > 0) {
@@ -58,6 +60,11 @@ function isInstalled(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A package registers its kernels before it looks for its addon: the next one would warn of each that is there. */
+function forgetKernels(): void {
+  for (const { kernelName } of tf.getKernelsForBackend("tensorflow")) tf.unregisterKernel(kernelName, "tensorflow");
 }
 
 function firstLine(error: unknown): string {

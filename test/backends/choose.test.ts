@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -99,6 +99,8 @@ async function importWith(packages: Record<string, string>, { removed = false } 
     await writeFile(join(path, "package.json"), JSON.stringify({ name, main: "index.cjs" }));
     await writeFile(join(path, "index.cjs"), code);
   }
+  await mkdir(join(folder, "node_modules/@tensorflow"), { recursive: true });
+  await symlink(join(root, "node_modules/@tensorflow/tfjs-core"), join(folder, "node_modules/@tensorflow/tfjs-core"));
   // The module is copied, so that its imports are looked up from the folder.
   const { readFile } = await import("node:fs/promises");
   await mkdir(join(folder, "backends"));
@@ -154,6 +156,12 @@ describe("the backend tensorflow", () => {
     );
     expect(said).toContain(meaning);
     expect(said).not.toContain("\n");
+  });
+
+  it("hears nothing of kernels that a package registered before it failed", async () => {
+    const registers = `require("@tensorflow/tfjs-core").registerKernel({ kernelName: "Add", backendName: "tensorflow" });`;
+    const packages = { "@tensorflow/tfjs-node-gpu": registers + broken, "@tensorflow/tfjs-node": registers + working };
+    expect(await importWith(packages)).toBe("4.22.0 (@tensorflow/tfjs-node)");
   });
 
   it("names --gpu where the package for CUDA alone is installed", async () => {
