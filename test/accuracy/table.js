@@ -111,5 +111,5 @@ export function costTable(/** @type {readonly Cost[]} */ costs) {
   ].join("\n");
 }
 
-const shortly = (/** @type {number | undefined} */ error) => error?.toExponential(1) ?? "–";
+const shortly = (/** @type {number | undefined} */ error) => (error === 0 ? "0" : (error?.toExponential(1) ?? "–"));
 const megabytes = (/** @type {number | undefined} */ bytes) => (bytes ? `${Math.round(bytes / 1e6)} MB` : "–");

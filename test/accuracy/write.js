@@ -85,7 +85,7 @@ writeFileSync(
 Made by \`npm run accuracy\`, never edited by hand. The same model code gives the same numbers on every backend, within the tolerances below: the tests against
 the Python reference run on each of them, and fail where one leaves its tolerance. \`test/accuracy.test.ts\` fails where this page says something else than they find.
 
-${["Date", "Processor", "Node", ...backends].map((name) => `- ${name}: ${facts[name]}`).join("\n")}
+${["Date", "Processor", "System", "Node", ...backends].map((name) => `- ${name}: ${facts[name]}`).join("\n")}
 
 ## Errors
 
