@@ -92,10 +92,13 @@ export function limitReason(name: string): string {
   return known(name)?.limitReason ?? "";
 }
 
-/** The bytes that a weight of some shape takes on a backend of tfjs, in use. All compute in float32. */
+/** The bytes that a weight of some shape takes on a backend of tfjs, in use. */
 export function weightBytes(name: string, shape: readonly number[]): number {
   const isFilter = shape.length === 4;
-  return 4 * tf.util.sizeFromShape([...shape]) * (isFilter && known(name)?.copiesFilters ? 2 : 1);
+  const live = tf.engine().registry[name] as { keepsHalves?: boolean } | undefined;
+  return (
+    (live?.keepsHalves ? 2 : 4) * tf.util.sizeFromShape([...shape]) * (isFilter && known(name)?.copiesFilters ? 2 : 1)
+  );
 }
 
 function known(name: string): Backend | undefined {

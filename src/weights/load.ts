@@ -6,8 +6,8 @@ import { Parameter } from "../layers/parameter.ts";
 import { nextTurn, ownParts } from "../layers/stages.ts";
 import { parameters } from "../layers/tree.ts";
 import { compareWeights, describeDifferences } from "./compare.ts";
-import { areFinite, fromFloat32, toFloat32 } from "./dtypes.ts";
-import { mapTensor } from "./map.ts";
+import { areFinite, fromFloat32, isFiniteStored, toFloat32 } from "./dtypes.ts";
+import { halfTensor, keepsHalves, mapTensor } from "./map.ts";
 import { withUsualNames } from "./names.ts";
 import { inverse, permute } from "./permute.ts";
 import { notFinite, readPieces } from "./pieces.ts";
@@ -40,6 +40,8 @@ const weightsShare = 0.75;
  * A backend that can compute with weights where they lie in their file gets large ones so: nothing is read then, it takes
  * milliseconds, and whether all numbers are finite shows in what is computed. The file must stay as it is.
  *
+ * A backend of precision "float16" keeps every weight as float16, rounded to the nearest, ties to even.
+ *
  * Weights that are too large for what the backend can hold are streamed: only those outside the model's blocks (its staged
  * layers) are read now, the others in every run by `runStages`, block by block. The source may be closed, but must stay as
  * it is; where it does not, the run ends with a WeightsError. Such a model has no `apply`.
@@ -68,7 +70,8 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
         continue;
       }
       const mapped = total > soonRead && !isStreamed ? mapTensor(weights, name) : undefined;
-      const value = mapped ? turn(mapped, parameter) : await readWeight(weights, name, parameter, { ...options, tell });
+      const read = keepsHalves() ? readHalves : readWeight;
+      const value = mapped ? turn(mapped, parameter) : await read(weights, name, parameter, { ...options, tell });
       if (mapped) tell(sizeOf(name));
       loaded.push(parameter);
       parameter.assign(value);
@@ -96,24 +99,64 @@ export function checkWeights(model: Layer, source: WeightSource): void {
   sourceThatFits(model, source);
 }
 
-async function readWeight(
+interface ReadOptions {
+  signal?: AbortSignal | undefined;
+  tell?: ((bytes: number) => void) | undefined;
+}
+
+/** The numbers of a weight in PyTorch's order, piece by piece. @throws WeightsError where one is not finite */
+async function* readValues(
   weights: WeightSource,
   name: string,
-  { size, shape, axes, valueShape }: Parameter,
-  { signal, tell }: { signal?: AbortSignal | undefined; tell?: (bytes: number) => void } = {},
-): Promise<tf.Tensor> {
-  const values = new Float32Array(size);
-  let position = 0;
+  { signal, tell }: ReadOptions,
+): AsyncGenerator<Float32Array> {
   for await (const piece of readPieces(weights, name)) {
     signal?.throwIfAborted();
     const part = toFloat32(piece, weights.entries.get(name)!.dtype);
     if (!areFinite(part)) throw notFinite(weights, name);
-    values.set(part, position);
-    position += part.length;
+    yield part;
     tell?.(piece.length);
     await nextTurn();
   }
+}
+
+async function readWeight(
+  weights: WeightSource,
+  name: string,
+  { size, shape, axes, valueShape }: Parameter,
+  options: ReadOptions = {},
+): Promise<tf.Tensor> {
+  const values = new Float32Array(size);
+  let position = 0;
+  for await (const part of readValues(weights, name, options)) {
+    values.set(part, position);
+    position += part.length;
+  }
   return tf.tensor(permute(values, shape, axes), valueShape, "float32");
+}
+
+/** A weight that is kept as float16. @throws WeightsError where one of its numbers is too large for that */
+async function readHalves(
+  weights: WeightSource,
+  name: string,
+  parameter: Parameter,
+  options: ReadOptions,
+): Promise<tf.Tensor> {
+  const bits = new Uint8Array(2 * parameter.size);
+  let position = 0;
+  for await (const part of readValues(weights, name, options)) {
+    const piece = fromFloat32(part, "F16");
+    if (!isFiniteStored(piece, "F16")) throw tooLargeForHalf(weights, name);
+    bits.set(piece, position);
+    position += piece.length;
+  }
+  return turn(halfTensor(new Uint16Array(bits.buffer), parameter.shape), parameter);
+}
+
+function tooLargeForHalf({ path }: WeightSource, name: string): WeightsError {
+  return new WeightsError(
+    `${path}: tensor ${quoted(name)} has values that float16 can't hold, of which 65504 is the largest. Use the precision "float32".`,
+  );
 }
 
 /** From PyTorch's layout to tfjs's. The tensor that is given is freed. */

@@ -196,10 +196,23 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     { path, offset, fileSize, modified }: Omit<FilePlace, "length">,
     { dtype, shape }: { dtype: string; shape: readonly number[] },
   ): tf.TensorInfo | undefined {
-    if (!Object.hasOwn(mappedTypes, dtype)) return undefined;
+    if (!Object.hasOwn(mappedTypes, dtype) || (this.keepsHalves && dtype !== "F16")) return undefined;
     const { type, bytes } = mappedTypes[dtype as keyof typeof mappedTypes];
     const place = { path, offset, length: bytes * tf.util.sizeFromShape([...shape]), fileSize, modified };
     const { result } = recordedBy({ kernel: "map" }, () => cast(leaf(type, shape, { kind: "file", place }), "float32"));
+    return this.tensor(result);
+  }
+
+  /** Whether weights are to be given as `halfTensor`. */
+  get keepsHalves(): boolean {
+    return this.options.precision === "float16";
+  }
+
+  /** A float32 tensor that is kept as float16 and widened where it is used. The bits of its numbers are taken over. */
+  halfTensor(bits: Uint16Array<ArrayBuffer>, shape: readonly number[]): tf.TensorInfo {
+    const { result } = recordedBy({ kernel: "half" }, () =>
+      cast(leaf("float16", shape, { kind: "host", values: bits }), "float32"),
+    );
     return this.tensor(result);
   }
 

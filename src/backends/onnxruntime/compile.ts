@@ -50,11 +50,11 @@ export function callsFor(wanted: Iterable<Node>): Call[] {
   return order;
 }
 
-/** Weights in files, and their transposes: whatever needs them computes them from the file, they are never results. */
+/** Weights in files and of half width, and their transposes: whatever needs them computes them from those, they are never results. */
 export function isConstant(node: Node): boolean {
   for (let current = node; ; ) {
-    const { origin } = current;
-    if (origin.kind === "file") return true;
+    const { origin, type } = current;
+    if (origin.kind === "file" || (origin.kind !== "recorded" && type === "float16")) return true;
     if (origin.kind !== "recorded" || !viewOperators.has(origin.call.type)) return false;
     current = origin.call.inputs[0]!;
   }
@@ -86,7 +86,7 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     return name;
   };
 
-  const nodes = calls.map((call, index): OnnxNode => {
+  const nodes = weightsFirst(calls).map((call, index): OnnxNode => {
     const { type, domain, attributes, kernel } = call;
     const inputNames = call.inputs.map((node) => {
       if (!node) return "";
@@ -118,7 +118,7 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     calls,
     places,
     folder,
-    hasHalf: files.some(({ type }) => type !== "float32"),
+    hasHalf: files.some(({ type }) => type !== "float32") || inputs.some(({ type }) => type === "float16"),
     work: calls.reduce((sum, call) => sum + workOf(call), 0),
     encode: () => {
       const graph = {
@@ -131,6 +131,15 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
       return encodeModel(splitProducts(mergeBiases(graph, shapeOf), shapeOf), opsets);
     },
   };
+}
+
+/**
+ * Of two inputs ONNX Runtime computes first the one whose operator comes later in the list. So a weight that has to be widened is
+ * widened just before it is used, and freed after that; it would be all weights, before anything else.
+ */
+function weightsFirst(calls: readonly Call[]): Call[] {
+  const isWeight = ({ outputs }: Call) => outputs.every(isConstant);
+  return [...calls.filter(isWeight), ...calls.filter((call) => !isWeight(call))];
 }
 
 function shapesOf(names: ReadonlyMap<Node, string>): (name: string) => readonly number[] {

@@ -2,7 +2,7 @@ import type { Attribute, ElementType } from "./onnx.ts";
 import type { Device } from "./options.ts";
 
 /** Numbers as JavaScript has them. */
-export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array;
+export type Values = Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array;
 
 /** A place of a tensor's bytes in a file, and what the file was when it was opened. */
 export interface FilePlace {

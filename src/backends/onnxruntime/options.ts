@@ -58,6 +58,10 @@ export function checkOptions(options: OnnxRuntimeOptions): void {
       );
     }
   }
+  const { device = "cpu", precision } = options;
+  if (precision === "float16" && device !== "cpu") {
+    throw new InputError(`The precision "float16" is for the device "cpu", not for "${device}".`);
+  }
 }
 
 /** Whether two sets of options are the same but for what is left out. */

@@ -110,7 +110,7 @@ export class Runtime {
     if (origin.kind === "computed") return origin.id;
     if (origin.kind !== "host") throw new Error("Only numbers can be sent.");
     const id = this.#next();
-    node.origin = { kind: "computed", id, values: ifSmall(origin.values) };
+    node.origin = { kind: "computed", id, values: type === "float16" ? undefined : ifSmall(origin.values) };
     return { id, type: type as Tensor.Type, shape, values: origin.values };
   }
 
@@ -144,7 +144,7 @@ export class Runtime {
 
   #post(request: Request): void {
     this.#freeUnneeded();
-    this.#worker.postMessage(request);
+    this.#worker.postMessage(request, weightsIn(request));
   }
 
   #next(): number {
@@ -154,4 +154,12 @@ export class Runtime {
 
 function ifSmall(values: Values): Values | undefined {
   return values.byteLength <= smallBytes ? values : undefined;
+}
+
+/** Weights of half width go over to the worker: they are many, and nobody reads them here. */
+function weightsIn(request: Request): ArrayBuffer[] {
+  if (request.kind !== "run") return [];
+  return request.inputs.flatMap((input) =>
+    typeof input !== "number" && input.type === "float16" ? [input.values.buffer as ArrayBuffer] : [],
+  );
 }
