@@ -13,6 +13,7 @@ import {
   type Values,
 } from "./graph.ts";
 import type { Kernel } from "./kernel.ts";
+import { blocksBehind } from "./kernels/lasting-blocks.ts";
 import type { ElementType } from "./onnx.ts";
 import { checkOptions, type OnnxRuntimeOptions } from "./options.ts";
 import type { Counts } from "./protocol.ts";
@@ -170,7 +171,11 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
   /** Computes some tensors, and resolves when they are there. @throws Error where one can't be computed */
   async flush(tensors: readonly tf.TensorInfo[]): Promise<void> {
-    const nodes = tensors.map(({ dataId }) => this.node(dataId)).filter((node) => !isConstant(node));
+    await this.#settle(tensors.map(({ dataId }) => this.node(dataId)));
+  }
+
+  async #settle(wanted: readonly Node[]): Promise<void> {
+    const nodes = wanted.filter((node) => !isConstant(node));
     this.#compute(nodes);
     await this.#runtime.settle(nodes.flatMap(({ origin }) => (origin.kind === "computed" ? [origin.id] : [])));
   }
@@ -183,7 +188,8 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   async endStage(tensors: readonly tf.TensorInfo[]): Promise<void> {
     if (this.#work < stageWork) return;
     const before = this.#stage;
-    this.#stage = this.flush(tensors);
+    const nodes = tensors.map(({ dataId }) => this.node(dataId));
+    this.#stage = this.#settle(nodes.map((node) => blocksBehind(node) ?? node)); // what goes on in blocks is not turned round
     this.#stage.catch(() => {}); // who reads the tensors hears of it
     await before.catch(() => {});
   }

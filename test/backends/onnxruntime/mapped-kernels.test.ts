@@ -83,3 +83,58 @@ test("a row of layers between which nothing is turned", async () => {
   };
   expect(await errorAgainstCpu([[2, 8, 8, 32]], run)).toBeLessThan(3e-6);
 });
+
+test("large pictures stay in blocks of channels", async () => {
+  const filters = [await weight([32, 16, 3, 3], 2), await weight([16, 32, 3, 3], 3), await weight([16, 16, 1, 1], 4)];
+  const [gain, bias] = [await weight([32], 5), await weight([32], 6)];
+  const run = (x: tf.Tensor) => {
+    const [first, second, shortcut] = filters.map((filter) => tf.transpose(filter(), [2, 3, 1, 0]) as tf.Tensor4D);
+    const residual = tf.conv2d(x as tf.Tensor4D, shortcut!, 1, "same");
+    let h = tf.add(tf.conv2d(x as tf.Tensor4D, first!, 1, "same"), bias()) as tf.Tensor4D;
+    h = silu(groupNorm(h, gain() as tf.Tensor1D, bias() as tf.Tensor1D, { groups: 4, eps: 1e-5 }));
+    h = tf.conv2d(h, second!, 1, "same");
+    return [tf.add(residual, h), tf.add(h, tf.tensor1d([0.5])), tf.image.resizeNearestNeighbor(h, [182, 362])];
+  };
+  expect(await errorAgainstCpu([[2, 182, 181, 16]], run)).toBeLessThan(3e-6);
+});
+
+test("a convolution of cells that are there twice", async () => {
+  const filters = [await weight([16, 32, 3, 3], 2), await weight([16, 16, 3, 3], 3)];
+  const biases = [await weight([16], 4), await weight([16], 5)];
+  const run = (x: tf.Tensor) =>
+    filters
+      .map((filter) => tf.transpose(filter(), [2, 3, 1, 0]) as tf.Tensor4D)
+      .reduce((h, filter, i) => {
+        const larger = tf.image.resizeNearestNeighbor(h, [2 * h.shape[1], 2 * h.shape[2]]);
+        return tf.add(tf.add(tf.conv2d(larger, filter, 1, "same"), biases[i]!()), biases[0]!()) as tf.Tensor4D;
+      }, x as tf.Tensor4D);
+  expect(await errorAgainstCpu([[1, 96, 90, 32]], run)).toBeLessThan(3e-6);
+  expect(await errorAgainstCpu([[1, 93, 91, 32]], run)).toBeLessThan(3e-6);
+});
+
+test("blocks go on after the end of a stage, and can be read as a picture", async () => {
+  const filter = await weight([128, 128, 3, 3], 2);
+  const bias = await weight([128], 3);
+  await tf.setBackend("onnxruntime");
+  const backend = tf.backend() as OnnxRuntimeBackend;
+  const beginning = () =>
+    tf.tidy(() => {
+      let h = tf.mul(numbers([1, 182, 181, 128]), 0.01) as tf.Tensor4D;
+      for (let i = 0; i < 11; i++)
+        h = tf.conv2d(tf.mul(h, 0.1) as tf.Tensor4D, tf.transpose(filter(), [2, 3, 1, 0]) as tf.Tensor4D, 1, "same");
+      return h;
+    });
+  const going = (h: tf.Tensor4D) => tf.tidy(() => silu(tf.add(h, bias()) as tf.Tensor4D));
+  const [h, staged] = [beginning(), beginning()];
+  const wanted = [await h.data(), await going(h).data()];
+  await backend.endStage([staged]);
+  const after = going(staged);
+  const actual = [await staged.data(), await after.data()];
+  for (const [i, values] of actual.entries()) expect(Buffer.compare(bytesOf(values), bytesOf(wanted[i]!))).toBe(0);
+  expect(wanted[1]!.some((value) => value > 0)).toBe(true);
+  tf.dispose([h, staged, after]);
+});
+
+function bytesOf(values: Float32Array | Int32Array | Uint8Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

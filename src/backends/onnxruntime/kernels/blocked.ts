@@ -8,7 +8,7 @@ import { type Window, windowAttributes } from "./window.ts";
 // constant; here it is given filters that are not. The pictures stay [N, H, W, C] outside, so that nothing is transposed.
 // A filter is [O / B, I / B, height, width, B of I, B of O] there, which is a choice of rows of B numbers from tfjs's.
 
-const domain = "com.microsoft.nchwc";
+export const domain = "com.microsoft.nchwc";
 
 /** Whether all these counts of channels are whole blocks. */
 export function areBlocks(...counts: readonly number[]): boolean {
@@ -116,7 +116,8 @@ function convolve(x: Node, filter: Node, window: Window): Node {
   return lastChannels(operator("Conv", [blocks, filter], output, { domain, ...windowAttributes(window) }));
 }
 
-function lastChannels(blocks: Node): Node {
+/** Blocks [N, C, H, W] → [N, H, W, C] */
+export function lastChannels(blocks: Node): Node {
   const [batch, channels, height, width] = blocks.shape as [number, number, number, number];
   const output = { type: blocks.type, shape: [batch, height, width, channels] };
   return operator("ReorderOutput", [blocks], output, { domain, channels: BigInt(channels), channels_last: 1n });

@@ -5,6 +5,7 @@ import type { Node } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
 import { biasAndActivation } from "./activation.ts";
 import { areBlocks, blockedConvolution } from "./blocked.ts";
+import { lastingConvolution } from "./lasting-blocks.ts";
 import { matMul } from "./matmul.ts";
 import {
   channelsFirst,
@@ -30,7 +31,10 @@ export function convolve(x: Node, filter: Node, window: Window, groups = 1): Nod
 function convolve2d(x: Node, filter: Node, window: Window): Node {
   const [inChannels, outChannels] = filter.shape.slice(2) as [number, number];
   // ONNX Runtime finds the best form for a filter that does not change.
-  if (isConstant(filter)) return convolve(x, filterFirst(filter), window);
+  if (isConstant(filter)) {
+    const turned = filterFirst(filter);
+    return lastingConvolution(x, turned, window) ?? convolve(x, turned, window);
+  }
   if (isPointwise(window)) {
     const rows = reshape(x, [sizeOf(x.shape) / inChannels, inChannels]);
     return reshape(matMul(rows, reshape(filter, [inChannels, outChannels])), [...x.shape.slice(0, -1), outChannels]);

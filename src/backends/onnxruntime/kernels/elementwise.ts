@@ -2,6 +2,7 @@ import { binary, broadcast, cast, operator, scalar, unary } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import type { ElementType } from "../onnx.ts";
+import { sumInBlocks } from "./lasting-blocks.ts";
 import { choose, isInfinite, isNan, isNegative, isZero, overIntegers } from "./words.ts";
 
 // Arithmetic, and functions of one number.
@@ -28,7 +29,7 @@ const one = () => scalar(1, "float32");
 const half = () => scalar(0.5, "float32");
 
 export const elementwise: Kernels = {
-  Add: arithmetic("Add"),
+  Add: (call) => sumInBlocks(call.inputs.a!, call.inputs.b!) ?? arithmetic("Add")(call),
   Sub: arithmetic("Sub"),
   Multiply: arithmetic("Mul"),
   Maximum: arithmetic("Max"),

@@ -2,6 +2,7 @@ import { equal, ints, operator, unary } from "../build.ts";
 import type { Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
 import { groupNorm, groupNormGradient } from "./group-norm.ts";
+import { onBlocks } from "./lasting-blocks.ts";
 
 // Kernels that tfjs does not have: for the operations in src/ops.
 
@@ -9,7 +10,7 @@ import { groupNorm, groupNormGradient } from "./group-norm.ts";
 const sigmoidProduct =
   (alpha: number): Kernel =>
   ({ x }) =>
-    unary("QuickGelu", x, { domain: "com.microsoft", alpha });
+    onBlocks(x, (numbers) => unary("QuickGelu", numbers, { domain: "com.microsoft", alpha }));
 
 const layerNorm: Kernel = ({ inputs: { x, gain, bias }, attrs }) =>
   operator("LayerNormalization", [x, gain, bias], x!, { axis: -1n, epsilon: attrs.eps });

@@ -2,6 +2,7 @@ import { binary, ints, operator, reshape, scalar, sizeOf, unary } from "../build
 import { isConstant } from "../compile.ts";
 import { leaf, type Node } from "../graph.ts";
 import type { Kernel } from "../kernel.ts";
+import { blocksBehind, normalizeBlocks } from "./lasting-blocks.ts";
 import { channelsFirst, channelsLast } from "./window.ts";
 
 /** Numbers of a group that a sum in one go loses no more of than the last digit or two. */
@@ -19,6 +20,8 @@ interface GroupNorm {
 export const groupNorm: Kernel = ({ inputs, attrs }) => {
   const call = { ...inputs, ...attrs } as GroupNorm;
   const { x, gain, groups } = call;
+  const blocks = blocksBehind(x);
+  if (blocks) return normalizeBlocks(blocks, { ...call, groupMeans: (means) => channelMeans(means, groups) });
   const inGroup = sizeOf(x.shape) / (x.shape[0]! * groups);
   // With weights in files the convolutions around it work on channels before sides.
   return isConstant(gain) && inGroup <= maxInstance ? asInstances(call) : byRows(call);

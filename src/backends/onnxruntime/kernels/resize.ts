@@ -1,6 +1,7 @@
 import { binary, cast, operator } from "../build.ts";
 import { leaf, type Node } from "../graph.ts";
 import type { Kernel, Kernels } from "../kernel.ts";
+import { blocksBehind, repeatBlocks } from "./lasting-blocks.ts";
 import { linearMap } from "./linear-map.ts";
 import { channelsFirst, channelsLast } from "./window.ts";
 
@@ -51,6 +52,8 @@ const resizeNearest: Kernel = ({ x, attrs }) => {
 
 /** By an operator that works on channels before sides, as the convolutions around it do. */
 function repeatCells(x: Node, scaleY: number, scaleX: number): Node {
+  const blocks = blocksBehind(x);
+  if (blocks) return repeatBlocks(blocks, scaleY, scaleX);
   const input = channelsFirst(x);
   const shape = [...input.shape.slice(0, 2), input.shape[2]! * scaleY, input.shape[3]! * scaleX];
   const scales = leaf("float32", [4], { kind: "constant", values: Float32Array.of(1, 1, scaleY, scaleX) });
