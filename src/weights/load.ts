@@ -60,17 +60,17 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
     done += bytes;
     options.onProgress?.(done, total);
   };
+  const read = keepsHalves() ? readHalves : readWeight;
   const loaded: Parameter[] = [];
   try {
     for (const [name, parameter] of parameters(model)) {
       options.signal?.throwIfAborted();
       if (!isRead(parameter)) {
-        parameter.leave(() => readWeight(weights, name, parameter));
+        parameter.leave(() => read(weights, name, parameter, {}));
         loaded.push(parameter);
         continue;
       }
       const mapped = total > soonRead && !isStreamed ? mapTensor(weights, name) : undefined;
-      const read = keepsHalves() ? readHalves : readWeight;
       const value = mapped ? turn(mapped, parameter) : await read(weights, name, parameter, { ...options, tell });
       if (mapped) tell(sizeOf(name));
       loaded.push(parameter);
@@ -124,7 +124,7 @@ async function readWeight(
   weights: WeightSource,
   name: string,
   { size, shape, axes, valueShape }: Parameter,
-  options: ReadOptions = {},
+  options: ReadOptions,
 ): Promise<tf.Tensor> {
   const values = new Float32Array(size);
   let position = 0;

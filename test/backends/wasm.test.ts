@@ -8,7 +8,9 @@ beforeAll(() => useBackend("wasm"));
 describe("the wasm backend", () => {
   it("says so where a tensor does not fit into its memory", () => {
     const before = tf.memory().numTensors;
-    expect(() => tf.fill([2 ** 30 - 64], 1)).toThrow(MemoryError); // 4 GB
+    const tooMuch = () => tf.fill([2 ** 30 - 64], 1); // 4 GB
+    expect(tooMuch).toThrow(MemoryError);
+    expect(tooMuch).toThrow(/4 GB, which are all .* 32 bits\. .* another backend: onnxruntime/);
     expect(tf.memory().numTensors).toBe(before);
     expect(tf.fill([3], 2).dataSync()).toEqual(new Float32Array([2, 2, 2]));
   });
