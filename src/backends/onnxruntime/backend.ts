@@ -16,7 +16,7 @@ import type { Kernel } from "./kernel.ts";
 import { blocksBehind } from "./kernels/lasting-blocks.ts";
 import type { ElementType } from "./onnx.ts";
 import { checkOptions, type OnnxRuntimeOptions } from "./options.ts";
-import type { Counts } from "./protocol.ts";
+import type { Counts, Held } from "./protocol.ts";
 import { Runtime } from "./runtime.ts";
 import { workOf } from "./work.ts";
 
@@ -82,6 +82,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
       const same = list.indexOf(node);
       return same < 0 ? this.tensor(node) : this.#share(given[same]![1] as tf.TensorInfo);
     });
+    if (tf.engine().state.gradientDepth > 0) this.#runtime.keepKinds();
     for (const call of calls) if (!isConstant(call.outputs[0]!)) this.#expect(call);
     this.#letGo(releaseUnneeded(calls));
     if (this.#pending.size > maxPending) this.#computePending();
@@ -223,7 +224,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   /** What the worker keeps, for whoever looks for a leak. */
-  async counts(): Promise<Counts> {
+  async counts(): Promise<Counts & Held> {
     return this.#runtime.counts();
   }
 

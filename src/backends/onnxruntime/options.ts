@@ -18,6 +18,8 @@ export interface OnnxRuntimeOptions {
   threads?: number | undefined;
   /** Sessions that are kept for graphs of the same structure; by default 256. */
   maxSessions?: number | undefined;
+  /** Bytes that they may hold, as far as that is known; by default half of the machine's memory. */
+  maxSessionBytes?: number | undefined;
 }
 
 interface Values {
@@ -30,6 +32,7 @@ const allowed: Readonly<Record<keyof OnnxRuntimeOptions, Values>> = {
   precision: oneOf(precisions),
   threads: countUpTo(1024),
   maxSessions: countUpTo(1e6),
+  maxSessionBytes: countUpTo(Number.MAX_SAFE_INTEGER),
 };
 
 const optionNames = Object.keys(allowed) as (keyof OnnxRuntimeOptions)[];

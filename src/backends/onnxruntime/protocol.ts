@@ -47,3 +47,11 @@ export interface Counts {
   readonly values: number;
   readonly sessions: number;
 }
+
+/** What sessions hold, as it is known to whoever makes them. */
+export interface Held {
+  /** Sessions whose weights in files are packed. */
+  readonly packed: number;
+  /** Bytes of all, roughly. */
+  readonly sessionBytes: number;
+}

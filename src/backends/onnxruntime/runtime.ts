@@ -2,23 +2,22 @@ import { Worker } from "node:worker_threads";
 import type { Tensor } from "onnxruntime-node";
 import { WeightsError } from "../../errors.ts";
 import { type Program, placeKey } from "./compile.ts";
+import { forgetAtExit, waitForAtExit } from "./exit.ts";
 import { changedFile } from "./files.ts";
 import type { FilePlace, Node, Values } from "./graph.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
-import { type Answer, type Counts, type Request, type Sent, shared } from "./protocol.ts";
+import { type Answer, type Counts, type Held, type Request, type Sent, shared } from "./protocol.ts";
 import { Sessions } from "./sessions.ts";
 
 /** Numbers of up to so many bytes stay in JavaScript too when they are sent. */
 const smallBytes = 4096;
-
-/** Milliseconds to wait for the thread when the program ends: a thread that died can't say that it is idle. */
-const longestWait = 60_000;
 
 /** ONNX Runtime in a thread of its own: programs and numbers go in, numbers come out. */
 export class Runtime {
   readonly #worker: Worker;
   readonly #state = new Int32Array(new SharedArrayBuffer(shared.bytes));
   readonly #sessions: Sessions;
+  readonly #exited: Promise<void>;
   readonly #questions = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
   #unneeded: number[] = [];
   #count = 0;
@@ -26,7 +25,6 @@ export class Runtime {
   #ended: Error | undefined;
 
   constructor(options: OnnxRuntimeOptions) {
-    Atomics.store(this.#state, shared.isBusy, 1); // until it has loaded ONNX Runtime
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), {
       workerData: this.#state.buffer,
       execArgv: [], // what this program was started with, such as --input-type, is not for the thread
@@ -37,12 +35,18 @@ export class Runtime {
       this.#questions.delete(question);
       if (this.#questions.size === 0) this.#worker.unref();
     });
-    this.#worker.on("error", (error) => this.#fail(new Error(`ONNX Runtime's thread has ended: ${error.message}`)));
-    this.#worker.on("exit", (code) => {
-      process.off("exit", this.#waitUntilIdle);
-      this.#fail(new Error(`ONNX Runtime's thread has ended, with exit code ${code}.`));
+    this.#worker.on("error", (error) => {
+      forgetAtExit(this.#state); // it is dead already, and may not be idle
+      this.#fail(endedBecause(error.message));
     });
-    process.on("exit", this.#waitUntilIdle);
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on("exit", (code) => {
+        forgetAtExit(this.#state);
+        this.#fail(endedBecause(`exit code ${code}`));
+        resolve();
+      });
+    });
+    waitForAtExit(this.#state);
     this.#sessions = new Sessions(options, (request) => this.#post(request));
   }
 
@@ -73,8 +77,9 @@ export class Runtime {
     await this.#ask((question) => ({ kind: "settle", ids, question }));
   }
 
-  async counts(): Promise<Counts> {
-    return (await this.#ask((question) => ({ kind: "count", question }))).counts!;
+  async counts(): Promise<Counts & Held> {
+    const { counts } = await this.#ask((question) => ({ kind: "count", question }));
+    return { ...counts!, ...this.#sessions.held() };
   }
 
   /** Frees values, after what was asked before. */
@@ -92,17 +97,15 @@ export class Runtime {
   /** Ends the thread, with all that it holds. What is still waited for fails. */
   async end(): Promise<void> {
     this.#fail(new Error("The backend was removed before this was computed."));
-    const ended = new Promise((resolve) => this.#worker.once("exit", resolve));
     Atomics.store(this.#state, shared.isEnding, 1);
     this.#post({ kind: "end" });
-    await ended;
+    await this.#exited;
   }
 
-  /** The program ends, and all threads with it: not within a call of ONNX Runtime, which is soon over. */
-  readonly #waitUntilIdle = (): void => {
-    Atomics.store(this.#state, shared.isEnding, 1);
-    Atomics.wait(this.#state, shared.isBusy, 1, longestWait);
-  };
+  /** See `Sessions`. */
+  keepKinds(): void {
+    this.#sessions.keepKinds();
+  }
 
   /** The number under which the worker has a node's numbers, and the numbers themselves the first time. */
   #send(node: Node): number | Sent {
@@ -154,6 +157,13 @@ export class Runtime {
 
 function ifSmall(values: Values): Values | undefined {
   return values.byteLength <= smallBytes ? values : undefined;
+}
+
+function endedBecause(reason: string): Error {
+  return new Error(
+    `ONNX Runtime's thread has ended (${reason}), with all tensors of the backend. Start the program again, or make a new ` +
+      "backend with tf.removeBackend and tf.registerBackend.",
+  );
 }
 
 /** Weights of half width go over to the worker: they are many, and nobody reads them here. */

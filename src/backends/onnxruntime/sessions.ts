@@ -1,7 +1,8 @@
+import { totalmem } from "node:os";
 import type { InferenceSession } from "onnxruntime-node";
 import { type Program, placeKey } from "./compile.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
-import type { Request } from "./protocol.ts";
+import type { Held, Request } from "./protocol.ts";
 
 interface Session {
   readonly id: number;
@@ -9,19 +10,25 @@ interface Session {
   readonly places: ReadonlySet<string>;
   /** Whether ONNX Runtime arranged its weights for the kernels, in memory of its own. */
   readonly isPacked: boolean;
+  /** Memory that it holds, roughly. */
+  readonly bytes: number;
   /** Floating-point operations that it was made for so far. */
   work: number;
 }
+
+/** What a session holds for an operator, beside its constants: measured with chains of 50 and of 1,000. */
+const operatorBytes = 6000;
 
 /** Floating-point operations below which other threads are not worth waking. */
 const smallWork = 1e6;
 
 /**
- * Packing takes about a second for 1 GB of weights, once, and spares some hundredths of the computing, each time. It is
- * done when a graph's operations, over all its runs, are so many times its weights' bytes that it would have paid already:
- * at once for a decoder, which does much with few weights; for a large UNet when it has run about 15 times.
+ * Arranging the filters of a UNet of 5 GB takes 3 s, once, and spares 4 to 6 % of each run: it has paid after 16 runs for a
+ * picture of 512 × 512, after 6 with guidance for one of 768 × 768. It is done when a graph's operations, over all its runs,
+ * are so many times its weights' bytes: after 21 and 4 runs there, so that pictures of 4 steps never wait for it. What is
+ * worth it in a single run, such as a decoder, gets its matrices packed too; those of a UNet would take 13 s and spare nothing.
  */
-const workWorthPacking = 4000;
+export const workWorthPacking = 5000;
 
 /** These two would widen weights of half width when a session is made, and keep both. Now each run does it, graph by graph. */
 const widening = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer";
@@ -31,11 +38,14 @@ export class Sessions {
   readonly #options: OnnxRuntimeOptions;
   readonly #post: (request: Request) => void;
   readonly #byKey = new Map<string, Session>();
+  readonly #maxBytes: number;
+  #areKindsKept = false;
   #count = 0;
 
   constructor(options: OnnxRuntimeOptions, post: (request: Request) => void) {
     this.#options = options;
     this.#post = post;
+    this.#maxBytes = options.maxSessionBytes ?? halfOfMemory();
   }
 
   /** The number of a program's session, which is made where there is none. */
@@ -43,10 +53,8 @@ export class Sessions {
     const { key } = program;
     const known = this.#byKey.get(key);
     const work = (known?.work ?? 0) + program.work;
-    // Weights of half width would be packed at full width: that is done only where they are few.
-    const counted = program.hasHalf ? program.work : work;
-    const isPacked = counted >= workWorthPacking * weightBytes(program);
-    if (known && isPacked && !known.isPacked) this.close(key);
+    const isPacked = known?.isPacked || (this.#isWorthPacking(program, work) && this.#hasRoom(program));
+    if (known && isPacked !== known.isPacked) this.close(key);
     const session = this.#byKey.get(key) ?? this.#create(program, isPacked);
     session.work = work;
     this.#byKey.delete(key);
@@ -55,11 +63,36 @@ export class Sessions {
     return session.id;
   }
 
+  /** From now on a session stays of the kind that it is made as: training that is resumed must find the same bits. */
+  keepKinds(): void {
+    this.#areKindsKept = true;
+  }
+
+  held(): Held {
+    const sessions = [...this.#byKey.values()];
+    const packed = sessions.filter(({ isPacked, places }) => isPacked && places.size > 0);
+    return { packed: packed.length, sessionBytes: bytesOf(sessions) };
+  }
+
+  #isWorthPacking(program: Program, work: number): boolean {
+    // Weights of half width would be packed at full width: that is done only where they are few.
+    return isWorthPacking(program, program.hasHalf || this.#areKindsKept ? program.work : work);
+  }
+
+  /** Whether it may be packed beside the sessions that were used since it was last: those before can be closed. */
+  #hasRoom(program: Program): boolean {
+    const sessions = [...this.#byKey];
+    const place = sessions.findIndex(([key]) => key === program.key);
+    const since = place < 0 ? [] : sessions.slice(place + 1);
+    return packedBytes(program) + bytesOf(since.map(([, session]) => session)) <= this.#maxBytes;
+  }
+
   #create(program: Program, isPacked: boolean): Session {
     const places = new Set(program.places.map(placeKey));
-    const session = { id: ++this.#count, places, isPacked, work: 0 };
-    const options = this.#optionsFor(program, isPacked);
-    this.#post({ kind: "create", session: session.id, model: program.encode(), options });
+    const model = program.encode();
+    const bytes = operatorBytes * program.calls.length + model.length + (isPacked ? packedBytes(program) : 0);
+    const session = { id: ++this.#count, places, isPacked, bytes, work: 0 };
+    this.#post({ kind: "create", session: session.id, model, options: this.#optionsFor(program, isPacked) });
     return session;
   }
 
@@ -76,15 +109,20 @@ export class Sessions {
     }
   }
 
+  /** All but the one that is to be used now. */
   #closeOldest(): void {
     const { maxSessions = 256 } = this.#options;
-    for (const key of this.#byKey.keys()) {
-      if (this.#byKey.size <= maxSessions) return;
+    let bytes = bytesOf(this.#byKey.values());
+    for (const [key, session] of this.#byKey) {
+      const areFew = this.#byKey.size <= maxSessions && bytes <= this.#maxBytes;
+      if (areFew || this.#byKey.size === 1) return;
+      bytes -= session.bytes;
       this.close(key);
     }
   }
 
-  #optionsFor({ folder, work, hasHalf }: Program, isPacked: boolean): InferenceSession.SessionOptions {
+  #optionsFor(program: Program, isPacked: boolean): InferenceSession.SessionOptions {
+    const { folder, work, hasHalf } = program;
     const { device = "cpu", threads } = this.#options;
     const isSmall = work < smallWork;
     return {
@@ -97,7 +135,7 @@ export class Sessions {
         ...(hasHalf && !isPacked && { optimization: { disable_specified_optimizers: widening } }),
         session: {
           "intra_op.allow_spinning": "0", // threads of one session that wait would take the processor from the next
-          disable_prepacking: isPacked ? "0" : "1",
+          disable_prepacking: isPacked && isWorthPacking(program, work) ? "0" : "1",
           ...(folder !== undefined && { model_external_initializers_file_folder_path: folder }),
         },
       },
@@ -105,6 +143,26 @@ export class Sessions {
   }
 }
 
+function isWorthPacking(program: Program, work: number): boolean {
+  return work >= workWorthPacking * weightBytes(program);
+}
+
 function weightBytes({ places }: Program): number {
   return places.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** What packed weights take: they are float32, whatever they are in the file. */
+function packedBytes(program: Program): number {
+  return weightBytes(program) * (program.hasHalf ? 2 : 1);
+}
+
+function bytesOf(sessions: Iterable<Session>): number {
+  let bytes = 0;
+  for (const session of sessions) bytes += session.bytes;
+  return bytes;
+}
+
+/** Half of what the system, or its limit for this process, has. */
+function halfOfMemory(): number {
+  return Math.min(totalmem(), process.constrainedMemory?.() || Number.POSITIVE_INFINITY) / 2;
 }

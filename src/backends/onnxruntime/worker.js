@@ -7,13 +7,17 @@ import { parentPort, workerData } from "node:worker_threads";
 /** @typedef {import("./protocol.ts").Request} Request */
 /** @typedef {import("./protocol.ts").Failure} Failure */
 
-/** Whether we are to end, and whether we are busy, as we are from the start: see protocol.ts. */
+/** Whether we are to end, and whether we are busy: see protocol.ts. */
 const state = new Int32Array(/** @type {SharedArrayBuffer} */ (workerData));
 
 function beIdle() {
   Atomics.store(state, 1, 0);
   Atomics.notify(state, 1);
 }
+
+process.on("exit", beIdle); // however the thread ends: nobody shall wait for it
+Atomics.store(state, 1, 1); // until ONNX Runtime is loaded
+if (Atomics.load(state, 0) === 1) process.exit();
 
 const { InferenceSession, Tensor } = await import("onnxruntime-node").finally(beIdle);
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Program } from "../../../src/backends/onnxruntime/compile.ts";
 import type { Request } from "../../../src/backends/onnxruntime/protocol.ts";
-import { Sessions } from "../../../src/backends/onnxruntime/sessions.ts";
+import { Sessions, workWorthPacking } from "../../../src/backends/onnxruntime/sessions.ts";
 
-function program(key: string, { work = 10, weightBytes = 0, hasHalf = false } = {}): Program {
+function program(key: string, { work = 10, weightBytes = 0, hasHalf = false, modelBytes = 0 } = {}): Program {
   const place = { path: "/weights", offset: 8, length: weightBytes, fileSize: 100, modified: 1 };
   const places = weightBytes > 0 ? [place] : [];
   return {
@@ -15,7 +15,7 @@ function program(key: string, { work = 10, weightBytes = 0, hasHalf = false } = 
     folder: "/",
     hasHalf,
     work,
-    encode: () => new Uint8Array(),
+    encode: () => new Uint8Array(modelBytes),
   };
 }
 
@@ -26,6 +26,9 @@ function sessionsThatTell(options = {}): { sessions: Sessions; told: Request[] }
 
 const kinds = (told: readonly Request[]) => told.map(({ kind }) => kind);
 const created = (told: readonly Request[]) => told.flatMap((it) => (it.kind === "create" ? [it] : []));
+
+/** Work that is worth packing for, with so many bytes of weights. */
+const worth = (bytes: number) => workWorthPacking * bytes;
 
 describe("sessions", () => {
   it("are shared by graphs of one structure", () => {
@@ -44,6 +47,44 @@ describe("sessions", () => {
     expect(sessions.open(program("a"))).toBe(a);
   });
 
+  it("are closed where they hold too much, the longest unused first, and never the one that is to be used", () => {
+    const { sessions, told } = sessionsThatTell({ maxSessionBytes: 1000 });
+    const opened = ["a", "b", "c"].map((key) => sessions.open(program(key, { modelBytes: 400 })));
+    expect(told.at(-1)).toEqual({ kind: "close", session: opened[0] });
+    expect(sessions.held()).toEqual({ packed: 0, sessionBytes: 800 });
+    const large = sessions.open(program("large", { modelBytes: 2000 }));
+    expect(sessions.open(program("large"))).toBe(large);
+    expect(sessions.held()).toEqual({ packed: 0, sessionBytes: 2000 });
+    expect(told.filter(({ kind }) => kind === "close")).toHaveLength(3);
+  });
+
+  it("are packed as far as there is room beside those that take turns with them, and no further", () => {
+    const { sessions } = sessionsThatTell({ maxSessionBytes: 2.5e6 });
+    const stages = ["first", "second", "third"].map((key) => program(key, { work: worth(1e6) / 2, weightBytes: 1e6 }));
+    for (let run = 1; run <= 5; run++) for (const stage of stages) sessions.open(stage);
+    expect(sessions.held()).toEqual({ packed: 2, sessionBytes: 2e6 });
+  });
+
+  it("are packed in the place of those that nobody uses any more", () => {
+    const { sessions } = sessionsThatTell({ maxSessionBytes: 2.5e6 });
+    const stages = (size: string) =>
+      ["first", "second"].map((key) => program(`${size} ${key}`, { work: worth(1e6) / 2, weightBytes: 1e6 }));
+    for (let run = 1; run <= 3; run++) for (const stage of stages("small")) sessions.open(stage);
+    for (let run = 1; run <= 3; run++) for (const stage of stages("large")) sessions.open(stage);
+    const ids = stages("large").map((stage) => sessions.open(stage));
+    expect(sessions.held()).toEqual({ packed: 2, sessionBytes: 2e6 });
+    expect(stages("large").map((stage) => sessions.open(stage))).toEqual(ids);
+  });
+
+  it("stay of their kind where a program trains", () => {
+    const { sessions, told } = sessionsThatTell();
+    sessions.keepKinds();
+    const unet = program("unet", { work: worth(1e6) / 2, weightBytes: 1e6 });
+    for (let run = 1; run <= 10; run++) sessions.open(unet);
+    sessions.open(program("decoder", { work: worth(1e6), weightBytes: 1e6 }));
+    expect(created(told).map(({ options }) => options.graphOptimizationLevel)).toEqual(["extended", "all"]);
+  });
+
   it("are closed with the weights that they were made for", () => {
     const { sessions, told } = sessionsThatTell();
     sessions.open(program("without"));
@@ -54,20 +95,25 @@ describe("sessions", () => {
 
   it("are packed when their runs have been worth it: at once where much is done with few weights", () => {
     const { sessions, told } = sessionsThatTell();
-    sessions.open(program("decoder", { work: 1e9, weightBytes: 1e5 }));
-    const unet = program("unet", { work: 1e9, weightBytes: 1e6 });
+    sessions.open(program("decoder", { work: worth(1e5), weightBytes: 1e5 }));
+    const unet = program("unet", { work: worth(1e6) / 4, weightBytes: 1e6 });
     for (let run = 1; run <= 10; run++) sessions.open(unet);
     expect(kinds(told)).toEqual(["create", "create", "close", "create"]);
     expect(created(told).map(({ options }) => options.graphOptimizationLevel)).toEqual(["all", "extended", "all"]);
+    expect(created(told).map(({ options }) => options.extra!.session)).toMatchObject([
+      { disable_prepacking: "0" },
+      { disable_prepacking: "1" }, // nor are a UNet's matrices packed afterwards, which would take too long
+      { disable_prepacking: "1" },
+    ]);
     const { session } = created(told)[1]!;
     expect(told[2]).toEqual({ kind: "close", session });
   });
 
   it("of many weights of half width are never packed: those are widened in each run, graph by graph", () => {
     const { sessions, told } = sessionsThatTell();
-    const unet = program("unet", { work: 1e9, weightBytes: 1e6, hasHalf: true });
+    const unet = program("unet", { work: worth(1e6) / 4, weightBytes: 1e6, hasHalf: true });
     for (let run = 1; run <= 10; run++) sessions.open(unet);
-    sessions.open(program("decoder", { work: 1e9, weightBytes: 1e5, hasHalf: true }));
+    sessions.open(program("decoder", { work: worth(1e5), weightBytes: 1e5, hasHalf: true }));
     const options = created(told).map((it) => it.options);
     expect(options.map(({ graphOptimizationLevel }) => graphOptimizationLevel)).toEqual(["extended", "all"]);
     expect(options.map(({ extra }) => "optimization" in extra!)).toEqual([true, false]);

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,11 +43,17 @@ describe("a program", () => {
   });
   afterAll(() => compiled.remove());
 
-  async function runs(name: string, source: string): Promise<{ stdout: string; stderr: string }> {
+  /** What is imported first is so in the backend's thread too. */
+  async function runs(
+    name: string,
+    source: string,
+    { imported }: { imported?: string } = {},
+  ): Promise<{ stdout: string; stderr: string }> {
     const path = join(compiled.folder, `${name}.js`);
     const start = `import * as tf from "@tensorflow/tfjs-core";\nimport "./backends/onnxruntime/index.js";\nawait tf.setBackend("onnxruntime");\n`;
     await writeFile(path, start + source);
-    return promisify(execFile)(process.execPath, [path], { timeout: 20_000 });
+    const env = { ...process.env, ...(imported && { NODE_OPTIONS: `--import ${pathToFileURL(imported)}` }) };
+    return promisify(execFile)(process.execPath, [path], { timeout: 20_000, env });
   }
 
   it("ends by itself while the thread lives", async () => {
@@ -77,5 +84,55 @@ describe("a program", () => {
       await read.catch((error) => console.log(error.message));`;
     const { stdout, stderr } = await runs("removed", source);
     expect({ stdout, stderr }).toEqual({ stdout: "The backend was removed before this was computed.\n", stderr: "" });
+  });
+
+  describe.each([
+    ["exits", "process.exit(7)", "exit code 7"],
+    ["throws", 'throw new Error("No memory.")', "No memory."],
+  ])("whose thread %s", (how, end, reason) => {
+    /** The thread ends when it is asked for numbers. */
+    async function ending(): Promise<string> {
+      const path = join(compiled.folder, `thread-${how}.mjs`);
+      const source = `
+        import { isMainThread, parentPort } from "node:worker_threads";
+        if (!isMainThread) parentPort.on("message", ({ kind }) => { if (kind === "read") ${end}; });`;
+      await writeFile(path, source);
+      return path;
+    }
+
+    it("tells all that wait, and whoever asks later, and ends by itself", async () => {
+      const source = `
+        const told = (error) => console.log(error.message);
+        await Promise.all([tf.add([1, 2], 3).data().catch(told), tf.add([1, 2], 4).data().catch(told)]);
+        await tf.add([1, 2], 5).data().catch(told);
+        await tf.backend().flush([]).catch(told);
+        tf.removeBackend("onnxruntime");`;
+      const { stdout, stderr } = await runs(how, source, { imported: await ending() });
+      const message =
+        `ONNX Runtime's thread has ended (${reason}), with all tensors of the backend. Start the program again, or make a new ` +
+        "backend with tf.removeBackend and tf.registerBackend.\n";
+      expect({ stdout, stderr }).toEqual({ stdout: message.repeat(4), stderr: "" });
+    });
+
+    it("may end with it, when nobody has heard of it yet", async () => {
+      const source = `
+        tf.add([1, 2], 3).data().catch(() => {});
+        setTimeout(() => process.exit(3), 100);`;
+      await expect(runs(`${how}-early`, source, { imported: await ending() })).rejects.toMatchObject({ code: 3 });
+    });
+  });
+
+  it("makes and removes many backends without a warning", async () => {
+    const source = `
+      import { OnnxRuntimeBackend } from "./backends/onnxruntime/index.js";
+      const before = process.listenerCount("exit");
+      for (let i = 0; i < 15; i++) {
+        tf.removeBackend("onnxruntime");
+        tf.registerBackend("onnxruntime", () => new OnnxRuntimeBackend());
+        await tf.setBackend("onnxruntime");
+      }
+      console.log(await tf.add([1, 2], 3).array(), process.listenerCount("exit") - before);`;
+    const { stdout, stderr } = await runs("many", source);
+    expect({ stdout, stderr }).toEqual({ stdout: "[ 4, 5 ] 0\n", stderr: "" });
   });
 });
