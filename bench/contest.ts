@@ -13,6 +13,12 @@ export interface Measured {
   first?: number;
   /** The runs after it; where the first took all the time there is, that one alone. */
   runs: number[];
+  /** Of a picture: each run's time to the end of each step. */
+  steps: (readonly number[])[];
+  /** From the abort of a run until it has ended and the backend is free. */
+  abort?: number;
+  /** Steps that it made, where the time of the others is estimated. */
+  estimatedFrom?: number;
   peakBytes?: number;
   /** The largest difference to the peer's result, divided by the peer's largest magnitude. */
   difference?: number;
@@ -21,17 +27,19 @@ export interface Measured {
 }
 
 interface Options {
-  /** Runs of each, at most. */
+  /** Runs of each, after the first, at most. */
   runs: number;
-  /** Seconds that the runs of one participant may take, beyond which it makes no more. */
+  /** Seconds that these runs of one participant may take: no run begins that would take it beyond. */
   patience: number;
+  /** Whether it is measured how fast a run ends when it is told to. */
+  aborts: (name: string) => boolean;
   /** Whether all can be in memory at once, and take turns, with so many of them. */
   canAlternate: (participants: number) => boolean;
 }
 
 /** Runs all that take part and hear of the same task, in turns where memory allows: whatever slows the machine slows all of them. */
-export async function contest(entrants: readonly Entrant[], { runs, patience, canAlternate }: Options) {
-  const all = entrants.map(({ name }): Measured => ({ name, runs: [] }));
+export async function contest(entrants: readonly Entrant[], { runs, patience, aborts, canAlternate }: Options) {
+  const all = entrants.map(({ name }): Measured => ({ name, runs: [], steps: [] }));
   const processes: Participant[] = [];
   /** Does something with each that still takes part. */
   const each = async (members: readonly Measured[], act: (measured: Measured, of: Participant) => Promise<void>) => {
@@ -41,6 +49,12 @@ export async function contest(entrants: readonly Entrant[], { runs, patience, ca
         measured.refused = error.message;
       });
     }
+  };
+
+  const run = async (measured: Measured, process: Participant): Promise<number> => {
+    const { seconds, steps } = await process.ask("run");
+    if (steps) measured.steps.push(steps);
+    return seconds!;
   };
 
   try {
@@ -59,15 +73,17 @@ export async function contest(entrants: readonly Entrant[], { runs, patience, ca
       await each(group, async (measured, process) => {
         measured.load = (await process.ask("load")).seconds!;
         measured.start! += measured.load;
-        measured.first = (await process.ask("run")).seconds!;
+        measured.first = await run(measured, process);
       });
       for (let round = 0; round < runs; round++) {
         await each(group, async (measured, process) => {
-          const spent = measured.runs.reduce((sum, seconds) => sum + seconds, measured.first!);
-          if (spent < patience) measured.runs.push((await process.ask("run")).seconds!);
+          const last = measured.runs.at(-1) ?? measured.first!;
+          const spent = measured.runs.reduce((sum, seconds) => sum + seconds, last);
+          if (spent < patience) measured.runs.push(await run(measured, process));
         });
       }
       await each(group, async (measured, process) => {
+        if (aborts(measured.name)) measured.abort = (await process.ask("abort")).seconds!;
         measured.peakBytes = (await process.ask("end")).peakBytes!;
         if (measured.runs.length === 0) measured.runs.push(measured.first!);
       });

@@ -2,13 +2,14 @@
 //
 //   node out/bench/measure.js TASK BACKEND [--whatever-it-takes]
 //
-// It takes one word a line on standard input (`load`, `run`, `end`) and answers each with one JSON object on standard output.
+// It takes one word a line on standard input (`load`, `run`, `abort`, `end`) and answers each with one JSON object on standard output.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BackendName, onShapes, selfTest, useBackend } from "../src/backends/index.ts";
 import { pace, runStages, type Stages, withLentWeights } from "../src/layers/index.ts";
+import { tiledDecode } from "../src/models/autoencoder-tiles.ts";
 import { Autoencoder, ClipTextModel, SiglipTextModel, UNet } from "../src/models/index.ts";
 import { type Model, modelFrom } from "../src/models/model-from.ts";
 import { LazyModel, openPipeline, type Pipeline, takeData, toTensor } from "../src/pipelines/index.ts";
@@ -23,22 +24,34 @@ interface Work {
   readonly flops?: number;
   load(): Promise<void>;
   /** Computes once; the result is in JavaScript's memory when it is done, in PyTorch's layout. */
-  run(): Promise<Float32Array>;
+  run(signal?: AbortSignal): Promise<Result>;
+}
+
+interface Result {
+  readonly data: Float32Array;
+  /** Of a picture: from the beginning to the end of each step, in seconds. */
+  readonly steps?: readonly number[];
 }
 
 type Inputs = Record<string, tf.Tensor>;
 type UNetInputs = { latents: tf.Tensor4D; context: tf.Tensor3D; pooled?: tf.Tensor2D };
 
+/** Those of an autoencoder that was trained on 512 × 512 pixels, so that a larger picture has more than one. */
+const tiles = { size: 64, overlap: 16 };
+
 /** Minutes that a run may take where the backend was not asked for by name. */
 const longest = 3;
 
-function stagesOf(model: Model, { timestep, timeIds }: Task, inputs: Inputs): Stages<tf.TensorContainer> {
+function stagesOf(model: Model, { timestep, timeIds, isTiled }: Task, inputs: Inputs): Stages<tf.TensorContainer> {
   if (model instanceof UNet) {
     const { latents, context, pooled } = inputs as UNetInputs;
     const conditions = pooled && { pooled, timeIds: Array.from({ length: latents.shape[0] }, () => timeIds!) };
     return model.stages(latents, timestep!, context, conditions);
   }
-  if (model instanceof Autoencoder) return model.decode(inputs.z as tf.Tensor4D);
+  if (model instanceof Autoencoder) {
+    const z = inputs.z as tf.Tensor4D;
+    return isTiled ? tiledDecode(model, z, tiles) : model.decode(z);
+  }
   if (model instanceof SiglipTextModel) return model.stages(inputs.ids as tf.Tensor2D);
   if (model instanceof ClipTextModel) return model.stages(inputs.ids as tf.Tensor2D);
   return model.stages(inputs.pixels as tf.Tensor4D);
@@ -88,11 +101,11 @@ async function modelWork(task: Task, backend: BackendName, { patient }: { patien
   return {
     flops,
     load: () => lazy.load({ streamed: residency === "block by block" }),
-    run: async () => {
-      const output = await runStages(stagesOf(model, task, inputs));
+    run: async (signal) => {
+      const output = await runStages(stagesOf(model, task, inputs), { signal });
       const { data } = await takeData(tf.clone(resultOf(output)));
       tf.dispose(output);
-      return data;
+      return { data };
     },
   };
 }
@@ -117,12 +130,68 @@ async function pictureWork({ folder, request }: Task): Promise<Work> {
     load: async () => {
       pipeline = await openPipeline(folder);
     },
-    run: async () => (await pipeline.run(request!)).tensors.image.data,
+    run: async (signal) => {
+      const ends: number[] = [];
+      const began = performance.now();
+      for (const steps = pipeline.generate({ ...request!, signal }); ; ends.push(secondsSince(began))) {
+        const step = await steps.next();
+        if (step.done) return { data: step.value.tensors.image.data, steps: ends };
+      }
+    },
   };
+}
+
+/** What it costs to record, compile, find and read a graph that has next to nothing to compute. */
+function smallWork(): Work {
+  const x = tf.tensor1d([1, 2, 3]);
+  return {
+    load: async () => {},
+    run: async () => {
+      let y: tf.Tensor = tf.clone(x);
+      for (let graph = 0; graph < 100; graph++) {
+        const next = tf.tidy(() => tf.mul(tf.tanh(tf.add(y, 1)), x));
+        await next.data();
+        y.dispose();
+        y = next;
+      }
+      return takeData(y) as Promise<{ data: Float32Array }>;
+    },
+  };
+}
+
+/** From the abort in the middle of a run until it has ended and the backend would begin with something else. */
+async function abortSeconds(work: Work, lastRun: number): Promise<number> {
+  const abort = new AbortController();
+  const running = work.run(abort.signal).then(
+    () => Promise.reject(new Error("The run ended before it was aborted.")),
+    (reason: Error) => (abort.signal.aborted ? undefined : Promise.reject(reason)),
+  );
+  let began = 0;
+  setTimeout(
+    () => {
+      began = performance.now();
+      abort.abort();
+    },
+    (lastRun / 2) * 1000,
+  );
+  await running;
+  const next = tf.zeros([1]);
+  await tf.tidy(() => tf.add(next, 1)).data();
+  return secondsSince(began);
+}
+
+function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
 }
 
 function answer(fields: Answer): void {
   process.stdout.write(`${JSON.stringify(fields)}\n`);
+}
+
+async function workOf(task: Task, backend: BackendName, { patient }: { patient: boolean }): Promise<Work> {
+  if (task.what === "small") return smallWork();
+  if (task.what === "picture") return pictureWork(task);
+  return modelWork(task, backend, { patient });
 }
 
 async function main(): Promise<void> {
@@ -130,21 +199,23 @@ async function main(): Promise<void> {
   const version = await useBackend(backend);
   const task = JSON.parse(text) as (Task & { output: string }) | null;
   if (!task) return answer({ version }); // only asked whether it is there
-  const isPicture = task.what === "picture";
-  const work = isPicture
-    ? await pictureWork(task)
-    : await modelWork(task, backend, { patient: patience !== undefined });
+  const work = await workOf(task, backend, { patient: patience !== undefined });
   answer({ version, flops: work.flops });
 
-  let isFirst = true;
+  let lastRun = 0;
   for await (const word of createInterface({ input: process.stdin })) {
-    const start = performance.now();
+    const began = performance.now();
     if (word === "end") break;
+    if (word === "abort") {
+      answer({ seconds: await abortSeconds(work, lastRun) });
+      continue;
+    }
     if (word === "load") await work.load();
     const result = word === "run" ? await work.run() : undefined;
-    answer({ seconds: (performance.now() - start) / 1000 });
-    if (result && isFirst) await writeFile(task.output, result);
-    if (result) isFirst = false;
+    const seconds = secondsSince(began);
+    answer({ seconds, steps: result?.steps });
+    if (result && lastRun === 0) await writeFile(task.output, result.data);
+    if (result) lastRun = seconds;
   }
   answer({ peakBytes: process.resourceUsage().maxRSS * 1024 });
 }

@@ -7,6 +7,8 @@ export interface Answer {
   /** Floating-point operations of one run, a multiply–add counted as two. */
   flops?: number | undefined;
   seconds?: number;
+  /** Of a picture: from the beginning of the run to the end of each step, in seconds. */
+  steps?: readonly number[] | undefined;
   peakBytes?: number;
   /** Why it does not take part. */
   refused?: string;
@@ -49,7 +51,7 @@ export class Participant {
     return answer;
   }
 
-  ask(word: "load" | "run" | "end"): Promise<Answer> {
+  ask(word: "load" | "run" | "abort" | "end"): Promise<Answer> {
     this.#child.stdin.write(`${word}\n`);
     return this.answer();
   }

@@ -35,30 +35,74 @@ def draw(shapes: dict) -> dict:
     return {name: torch.randn(shape, generator=generator) for (name, shape), generator in zip(shapes.items(), generators)}
 
 
+def small():
+    x = torch.tensor([1.0, 2.0, 3.0])
+
+    def run():
+        y = x
+        for _ in range(100):
+            y = torch.tanh(y + 1) * x
+            y.tolist()
+        return y
+
+    return run
+
+
 def model_of(task: dict):
+    """The model as its users have it, or in one of the other ways that they may try: see tasks.ts."""
     kind = getattr(diffusers, task["className"], None) or getattr(transformers, task["className"])
-    model = kind.from_pretrained(task["folder"]).float().eval()
-    inputs = draw(task.get("shapes", {}))
+    dtype = torch.bfloat16 if task["kind"] == "bf16" else torch.float32
+    model = kind.from_pretrained(task["folder"]).to(dtype).eval()
+    if task["kind"] in ("channels_last", "compile"):
+        model.to(memory_format=torch.channels_last)
+    if task["kind"] == "compile":
+        model = torch.compile(model)
+    inputs = {name: x.to(dtype) for name, x in draw(task.get("shapes", {})).items()}
+    if task["kind"] in ("channels_last", "compile"):
+        inputs = {name: x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for name, x in inputs.items()}
     ids = torch.tensor([task.get("ids", [])])
     if task["what"] == "unet":
         added = {"text_embeds": inputs["pooled"], "time_ids": torch.tensor([task["timeIds"]] * len(inputs["latents"]))} if "pooled" in inputs else None
         return lambda: model(inputs["latents"], task["timestep"], inputs["context"], added_cond_kwargs=added).sample
     if task["what"] == "vae":
+        if task.get("isTiled"):  # those of measure.ts
+            model.enable_tiling()
+            model.tile_latent_min_size, model.tile_sample_min_size = 64, 512
         return lambda: model.decode(inputs["z"]).sample
     if task["what"] == "swin":
         return lambda: model(inputs["pixels"]).logits
     return lambda: model(ids).last_hidden_state
 
 
-def pipeline_of(request: dict):
+def pipeline_of(task: dict):
+    """The picture, and when each step had ended."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test" / "reference"))
     import pipeline as reference
 
+    reference.folder = Path(task["folder"])
+    request = task["request"]
     pipeline = reference.load(force_zeros=False)
-    return lambda: pipeline(
-        prompt=[request["prompt"]], negative_prompt=request["negativePrompt"], seeds=[request["seed"]],
-        width=request["width"], height=request["height"], num_inference_steps=request["steps"],
-    )["image"]
+    ends = []
+    pipeline.unet.register_forward_hook(lambda *_: ends.append(time.perf_counter()))
+
+    def run():
+        ends.clear()
+        image = pipeline(
+            prompt=[request["prompt"]], negative_prompt=request["negativePrompt"], seeds=[request["seed"]],
+            width=request["width"], height=request["height"], num_inference_steps=request.get("peerSteps", request["steps"]),
+        )["image"]
+        return image, list(ends)
+
+    return run
+
+
+def compute_of(task: dict):
+    if task["what"] == "small":
+        return lambda run=small(): (run(), None)
+    if task["what"] == "picture":
+        return pipeline_of(task)
+    run = model_of(task)
+    return lambda: (run(), None)
 
 
 def main() -> None:
@@ -68,14 +112,17 @@ def main() -> None:
     for word in map(str.strip, sys.stdin):
         start = time.perf_counter()
         if word == "load":
-            compute = pipeline_of(task["request"]) if "request" in task else model_of(task)
+            compute = compute_of(task)
+            if task["kind"] == "compile":  # which happens when it is first run
+                with torch.inference_mode():
+                    compute()
             answer(seconds=time.perf_counter() - start)
         elif word == "run":
             with torch.inference_mode():
-                result = compute()
-            answer(seconds=time.perf_counter() - start)
+                result, ends = compute()
+            answer(seconds=time.perf_counter() - start, **({"steps": [end - start for end in ends]} if ends else {}))
             if output:
-                Path(output).write_bytes(result.contiguous().numpy().tobytes())
+                Path(output).write_bytes(result.float().contiguous().numpy().tobytes())
                 output = None
         else:
             unit = 1 if sys.platform == "darwin" else 1024

@@ -6,7 +6,10 @@ import { fromFloat32, type LazyTensor, writeSafetensors } from "../src/weights/i
 
 export type Stored = "F32" | "F16" | "BF16";
 
-/** A million normal numbers, drawn once; every tensor takes them from another place on. */
+/**
+ * A million normal numbers, drawn once; every tensor takes them from another place on, so that no two are equal: ONNX Runtime
+ * keeps equal ones only once.
+ */
 const normals = new TorchCpuGenerator(0).randn(2 ** 20);
 
 /**
@@ -26,11 +29,19 @@ function* pieces(shape: readonly number[], name: string, dtype: Stored): Generat
   const isMatrix = shape.length > 1;
   const scale = isMatrix ? 1 / Math.sqrt(size / shape[0]!) : 0;
   const shift = !isMatrix && name.endsWith("weight") ? 1 : 0;
+  const place = placeOf(name);
   for (let start = 0; start < size; start += normals.length) {
     const length = Math.min(normals.length, size - start);
-    const first = (size + 7919 * name.length + start) % normals.length;
+    const first = (place + start) % normals.length;
     const values = new Float32Array(length);
     for (let i = 0; i < length; i++) values[i] = shift + scale * normals[(first + i) & (normals.length - 1)]!;
     yield fromFloat32(values, dtype);
   }
+}
+
+/** FNV-1a, a hash. */
+function placeOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
+  return hash;
 }

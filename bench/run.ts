@@ -1,17 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, loadavg, platform, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type BackendName, backendNames } from "../src/backends/index.ts";
+import { type BackendName, backendNames, isBackendName } from "../src/backends/index.ts";
 import { bytes } from "../src/cli/format.ts";
 import { openWeights } from "../src/weights/index.ts";
 import { contest, type Measured, relativeDifference } from "./contest.ts";
 import { type Entrant, Participant } from "./participant.ts";
-import { asMarkdown, asText, type Outcome, peerName } from "./report.ts";
-import { sizes, type Task, tasks, titles, whats, withWeights } from "./tasks.ts";
+import { asMarkdown, asText, type Outcome, peerNames, plainStep } from "./report.ts";
+import { inputOf, partNames, sizes, type Task, tasks, titles, whats, withWeights } from "./tasks.ts";
 
 const help = `npm run bench -- [OPTIONS]
 
@@ -23,8 +23,9 @@ installed, beside PyTorch and diffusers where Python has them. Everything runs i
   --backend LIST    of ${backendNames.join(", ")}; one that is named runs however long it takes
   --python PROGRAM  the Python that has torch and diffusers; by default that of .reference-env, else python3
   --no-peer         without PyTorch
-  --runs N          runs of each, after the first (7); fewer where they take more than a minute together
-  --weights DIR     where the random weights of full-size models are kept; by default a temporary folder, freed at once
+  --runs N          runs of each, after the first (5); fewer where they take more than a minute together
+  --steps N         steps of the largest picture (40), which alone takes about 10 minutes
+  --weights DIR     where the random weights of full-size models are kept; by default a temporary folder
   --json FILE       all figures
   --markdown FILE   the table, as bench/results.md has it
 `;
@@ -39,7 +40,8 @@ const { values } = parseArgs({
     backend: { type: "string" },
     python: { type: "string" },
     "no-peer": { type: "boolean" },
-    runs: { type: "string", default: "7" },
+    runs: { type: "string", default: "5" },
+    steps: { type: "string", default: "40" },
     weights: { type: "string" },
     json: { type: "string" },
     markdown: { type: "string" },
@@ -54,6 +56,17 @@ function chosen<T extends string>(option: "only" | "size" | "backend", known: re
     if (!known.includes(word as T)) fail(`--${option}: there is no ${word}. There are ${known.join(", ")}.`);
   }
   return words as readonly T[];
+}
+
+/** With as many steps of the largest picture as are asked for. */
+function chosenTasks(): Task[] {
+  const steps = Number(values.steps);
+  if (!Number.isInteger(steps) || steps < 2) fail("--steps: at least 2, since the first one is not like the others.");
+  const one = ({ request, ...task }: Task): Task =>
+    request?.peerSteps
+      ? { ...task, request: { ...request, steps, peerSteps: Math.min(request.peerSteps, steps) } }
+      : { ...task, ...(request && { request }) };
+  return tasks.filter((task) => what.includes(task.what) && size.includes(task.size)).map(one);
 }
 
 function fail(message: string): never {
@@ -96,27 +109,46 @@ function entrantsOf(task: Task, backends: readonly BackendName[], python: string
     (name): Entrant => ({ name, command: [process.execPath, measurer, told(name), name, ...patiently] }),
   );
   if (!python) return ours;
-  return [...ours, { name: peerName, command: [python, "bench/peer.py", told(peerName)] }];
+  const peers = (task.peers ?? ["plain"]).map((kind): Entrant => {
+    const name = peerNames[kind];
+    const output = outputOf(name);
+    return { name, command: [python, "bench/peer.py", JSON.stringify({ ...task, kind, output })] };
+  });
+  return [...ours, ...peers];
 }
 
 function outputOf(name: string): string {
-  return join(temporary, `${name}.f32`);
+  return join(temporary, `${name.replaceAll(" ", "-")}.f32`);
 }
 
 async function measure(task: Task, backends: readonly BackendName[], python: string | undefined): Promise<Measured[]> {
-  const size = task.what === "picture" ? 0 : await weightsSize(task.folder);
+  const size = task.what in partNames ? await weightsSize(task.folder) : 0;
+  const isLarge = task.size !== "tiny";
   const measured = await contest(entrantsOf(task, backends, python), {
     runs: Number(values.runs),
     patience,
+    aborts: (name) => isLarge && task.what === "unet" && isBackendName(name),
     canAlternate: (participants) => participants * 1.5 * size < (process.availableMemory?.() ?? 0),
   });
-  const peer = measured.find(({ name, refused }) => name === peerName && refused === undefined);
+  for (const one of measured) estimateRest(one, task);
+  const peer = measured.find(({ name, refused }) => name === peerNames.plain && refused === undefined);
   for (const one of measured) {
     if (!peer || one.refused !== undefined) continue;
     one.flops ??= measured[0]!.flops; // the peer does the same work
-    if (one !== peer) one.difference = await relativeDifference(outputOf(one.name), outputOf(peerName));
+    if (one === peer || peer.estimatedFrom) continue;
+    one.difference = await relativeDifference(outputOf(one.name), outputOf(peer.name));
   }
   return measured;
+}
+
+/** Where fewer steps were made than were asked for, the others take as long. */
+function estimateRest(measured: Measured, { request }: Task): void {
+  const made = measured.steps[0];
+  if (!request || !made || made.length >= request.steps) return;
+  const rest = (request.steps - made.length) * plainStep(made);
+  measured.estimatedFrom = made.length;
+  measured.first! += rest;
+  measured.runs = measured.runs.map((seconds) => seconds + rest);
 }
 
 /** Bytes of the weights in float32. */
@@ -158,11 +190,10 @@ const python = await findPython();
 if (!python && !values["no-peer"]) console.error("No Python here has torch and diffusers: ours are measured alone.");
 
 const outcomes: Outcome[] = [];
-for (const planned of tasks.filter((task) => what.includes(task.what) && size.includes(task.size))) {
-  console.error(`${titles[planned.what]}, ${planned.size} …`);
+for (const planned of chosenTasks()) {
+  console.error(`${titles[planned.what]}, ${planned.size}, ${inputOf(planned)} …`);
   const task = await withWeights(planned, values.weights ?? temporary);
   outcomes.push({ task: planned, measured: await measure(task, present, python) });
-  if (task !== planned && !values.weights) await rm(task.folder, { recursive: true });
 }
 
 const facts = [...factsOf(outcomes, load), ...absent];
