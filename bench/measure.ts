@@ -40,7 +40,7 @@ type UNetInputs = { latents: tf.Tensor4D; context: tf.Tensor3D; pooled?: tf.Tens
 const tiles = { size: 64, overlap: 16 };
 
 /** Minutes that a run may take where the backend was not asked for by name. */
-const longest = 3;
+const longest = 2;
 
 function stagesOf(model: Model, { timestep, timeIds, isTiled }: Task, inputs: Inputs): Stages<tf.TensorContainer> {
   if (model instanceof UNet) {

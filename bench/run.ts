@@ -23,7 +23,7 @@ installed, beside PyTorch and diffusers where Python has them. Everything runs i
   --backend LIST    of ${backendNames.join(", ")}; one that is named runs however long it takes
   --python PROGRAM  the Python that has torch and diffusers; by default that of .reference-env, else python3
   --no-peer         without PyTorch
-  --runs N          runs of each, after the first (5); fewer where they take more than a minute together
+  --runs N          runs of each, after the first (3); fewer where they take more than a minute together
   --steps N         steps of the largest picture (40), which alone takes about 10 minutes
   --weights DIR     where the random weights of full-size models are kept; by default a temporary folder
   --json FILE       all figures
@@ -40,7 +40,7 @@ const { values } = parseArgs({
     backend: { type: "string" },
     python: { type: "string" },
     "no-peer": { type: "boolean" },
-    runs: { type: "string", default: "5" },
+    runs: { type: "string", default: "3" },
     steps: { type: "string", default: "40" },
     weights: { type: "string" },
     json: { type: "string" },

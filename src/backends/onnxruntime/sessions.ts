@@ -23,8 +23,8 @@ const operatorBytes = 6000;
 const smallWork = 1e6;
 
 /**
- * Arranging the filters of a UNet of 5 GB takes 3 s, once, and spares 4 to 6 % of each run: it has paid after 16 runs for a
- * picture of 512 × 512, after 6 with guidance for one of 768 × 768. It is done when a graph's operations, over all its runs,
+ * Arranging the filters of a UNet of 5 GB takes 3 s, once, and spares 4 to 6 % of each run: it has paid after 14 runs for a
+ * picture of 512 × 512, after 4 with guidance for one of 768 × 768. It is done when a graph's operations, over all its runs,
  * are so many times its weights' bytes: after 21 and 4 runs there, so that pictures of 4 steps never wait for it. What is
  * worth it in a single run, such as a decoder, gets its matrices packed too; those of a UNet would take 13 s and spare nothing.
  */
