@@ -77,8 +77,10 @@ def model_of(task: dict):
 def pipeline_of(task: dict):
     """The picture, and when each step had ended."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test" / "reference"))
-    import pipeline as reference
+    threads = torch.get_num_threads()
+    import pipeline as reference  # whose numbers come from one thread
 
+    torch.set_num_threads(threads)
     reference.folder = Path(task["folder"])
     request = task["request"]
     pipeline = reference.load(force_zeros=False)
