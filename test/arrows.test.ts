@@ -156,7 +156,7 @@ describe("every module of the library", () => {
         .filter((text) => forbidden.test(text)),
     );
     // Not a handler of anybody's errors or signals: a process that ends while ONNX Runtime computes would crash.
-    expect(wrong).toEqual(["backends/onnxruntime/runtime.ts: process.on"]);
+    expect(wrong).toEqual(["backends/onnxruntime/exit.ts: process.on"]);
   });
 
   it("leaves the freeing of tensors to apply", () => {
