@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, loadavg, platform, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +27,7 @@ installed, beside PyTorch and diffusers where Python has them. Everything runs i
   --steps N         steps of the largest picture (40), which alone takes about 10 minutes
   --weights DIR     where the random weights of full-size models are kept; by default a temporary folder
   --json FILE       all figures
+  --with LIST       files of --json, of parts that were measured before: their figures stand in the table too
   --markdown FILE   the table, as bench/results.md has it
 `;
 
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     steps: { type: "string", default: "40" },
     weights: { type: "string" },
     json: { type: "string" },
+    with: { type: "string" },
     markdown: { type: "string" },
     help: { type: "boolean" },
   },
@@ -172,6 +174,32 @@ function factsOf(outcomes: readonly Outcome[], load: number): [string, string][]
   ];
 }
 
+/** What a benchmark gave: all of it, or one of its parts. */
+interface Part {
+  facts: Record<string, string>;
+  outcomes: Outcome[];
+}
+
+/** The figures of parts that were measured one after the other, in the order of the whole, with every fact that any has. */
+function together(parts: readonly Part[]): Part {
+  const names = new Set(parts.flatMap(({ facts }) => Object.keys(facts)));
+  const valuesOf = (name: string) => [...new Set(parts.flatMap(({ facts }) => facts[name] ?? []))];
+  const order = tasks.map(keyOf);
+  const place = ({ task }: Outcome) => order.indexOf(keyOf(task));
+  return {
+    facts: Object.fromEntries([...names].map((name) => [name, valuesOf(name).join("; ")])),
+    outcomes: parts.flatMap(({ outcomes }) => outcomes).toSorted((a, b) => place(a) - place(b)),
+  };
+}
+
+function keyOf(task: Task): string {
+  return `${task.what}, ${task.size}, ${inputOf(task)}`;
+}
+
+async function readPart(path: string): Promise<Part> {
+  return JSON.parse(await readFile(path, "utf8"));
+}
+
 const temporary = mkdtempSync(join(tmpdir(), "tfjs-diffusion-bench-"));
 process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
 process.on("SIGINT", () => process.exit(130));
@@ -196,13 +224,15 @@ for (const planned of chosenTasks()) {
   outcomes.push({ task: planned, measured: await measure(task, present, python) });
 }
 
-const facts = [...factsOf(outcomes, load), ...absent];
 const minutes = (performance.now() - began) / 60_000;
-facts.push(["Took", `${minutes.toFixed(1)} minutes`]);
-console.log([...facts.map(([name, value]) => `${name}: ${value}`), "", asText(outcomes)].join("\n"));
+const facts = [...factsOf(outcomes, load), ...absent, ["Took", `${minutes.toFixed(1)} minutes`] as const];
+const part = { facts: Object.fromEntries(facts), outcomes };
+const whole = together([...(await Promise.all((values.with?.split(",") ?? []).map(readPart))), part]);
+const wholeFacts = Object.entries(whole.facts);
+console.log([...wholeFacts.map(([name, value]) => `${name}: ${value}`), "", asText(whole.outcomes)].join("\n"));
 for (const [path, text] of [
-  [values.json, JSON.stringify({ facts: Object.fromEntries(facts), outcomes }, undefined, 1)],
-  [values.markdown, asMarkdown(outcomes, facts)],
+  [values.json, JSON.stringify(part, undefined, 1)],
+  [values.markdown, asMarkdown(whole.outcomes, wholeFacts)],
 ] as const) {
   if (path) await writeFile(path, text);
 }
