@@ -29,7 +29,9 @@ async function run(model, inputs, device, extra = {}) {
     Object.entries(inputs).map(([name, { shape, values }]) => [name, new Tensor("float32", values, shape)]),
   );
   const results = await session.run(feeds);
-  return session.outputNames.map((name) => [.../** @type {Float32Array} */ (results[name]?.data)]);
+  return session.outputNames.map((name) => [
+    .../** @type {Float32Array} */ (/** @type {import("onnxruntime-node").Tensor} */ (results[name]).data),
+  ]);
 }
 
 /**
