@@ -18,11 +18,18 @@ function onBackend(name: string, others: readonly string[] = []) {
   return { extends: true as const, test: { name, include, env: { TEST_BACKEND: name } } };
 }
 
-/** In place of the tests on the only backend that need not be installed, one that says why they are skipped. */
-function orAbsent(name: string) {
-  const script = `await (await import("./dist/backends/index.js")).useBackend("${name}")`;
+/** On another device of ours. Without a GPU, SwiftShader computes on the processor what one would, slowly. */
+function onDevice(name: string) {
+  const { extends: base, test } = onBackend("onnxruntime");
+  return { extends: base, test: { ...test, name, env: { ...test.env, TEST_DEVICE: name }, testTimeout: 300_000 } };
+}
+
+/** In place of the tests on a backend or device that need not be there, one that says why they are skipped. */
+function orAbsent<Project>(project: Project, name: string, options: { device?: string } = {}) {
+  const chosen = `"${options.device ? "onnxruntime" : name}", ${JSON.stringify(options)}`;
+  const script = `await (await import("./dist/backends/index.js")).useBackend(${chosen})`;
   const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
-  if (status === 0) return onBackend(name);
+  if (status === 0) return project;
   const reason = /^\w*Error: (.*)$/m.exec(stderr)?.[1] ?? stderr;
   const env = { TEST_BACKEND: "wasm", TEST_ABSENT: name, TEST_ABSENT_REASON: reason };
   return { extends: true as const, test: { name, include: [absent], env } };
@@ -40,9 +47,10 @@ const everywhere = [
   },
   // What computes where nothing is said: whether it holds on to memory over many pictures too.
   onBackend("onnxruntime", ["test/pipelines/{leaks,serving}.test.ts"]),
-  orAbsent("tensorflow"),
+  orAbsent(onBackend("tensorflow"), "tensorflow"),
   onBackend("wasm"),
   onBackend("cpu"),
+  orAbsent(onDevice("webgpu"), "webgpu", { device: "webgpu" }),
   { extends: true as const, test: { name: "accuracy", include: [afterwards], sequence: { groupOrder: 1 } } },
 ];
 

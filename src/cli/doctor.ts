@@ -1,5 +1,6 @@
 import { availableParallelism, cpus, freemem, platform, totalmem } from "node:os";
 import type { Command } from "commander";
+import type { DeviceReport } from "../backends/onnxruntime/probe.ts";
 import type { BackendReport } from "../backends/self-test.ts";
 import type { TensorflowLibrary } from "../backends/tensorflow-library.ts";
 import { bytes, table } from "./format.ts";
@@ -15,6 +16,8 @@ interface Report {
   /** In bytes. */
   memory: { total: number; free: number };
   backends: BackendReport[];
+  /** What "onnxruntime" can compute on. */
+  devices: DeviceReport[];
   /** The library below the backend "tensorflow"; null where that does not work. */
   tensorflow: TensorflowLibrary | null;
   advice: string[];
@@ -32,6 +35,8 @@ A backend is what does the computing: "onnxruntime" is the fast one, on all core
 core; "tensorflow" is TensorFlow's own library, which tensorflow-link links; "cpu" is plain JavaScript, for checking.
 The self-test multiplies and convolves small matrices, compares the results with numbers worked out without a backend,
 and measures GFLOP/s: thousand million operations a second.
+A device is what "onnxruntime" computes on (--device): the processor, any GPU through WebGPU, or NVIDIA's through CUDA.
+Each is tried in a process of its own, which a driver that crashes takes with it.
 
 Examples:
   tfjs-diffusion doctor
@@ -47,6 +52,8 @@ Examples:
 async function examine(): Promise<Report> {
   const { backendNames } = await import("../backends/choose.ts");
   const { selfTest } = await import("../backends/self-test.ts");
+  const { devices } = await import("../backends/onnxruntime/options.ts");
+  const { probeDevice } = await import("../backends/onnxruntime/probe.ts");
   const { loadedTensorflow } = await import("../backends/tensorflow-library.ts");
   const backends: BackendReport[] = [];
   for (const name of backendNames) backends.push(await selfTest(name));
@@ -59,6 +66,7 @@ async function examine(): Promise<Report> {
     cores: availableParallelism(),
     memory: { total: totalmem(), free },
     backends,
+    devices: await Promise.all(devices.map(probeDevice)),
     tensorflow: loadedTensorflow() ?? null,
     advice: advise(backends, free),
   };
@@ -98,13 +106,18 @@ function text(report: Report): string {
         ]
       : [`  ${backend.name}`, "does not work"],
   );
-  const reasons = report.backends.flatMap((backend) => (backend.works ? [] : [`  ${backend.name}: ${backend.reason}`]));
+  const reasons = [...report.backends, ...report.devices].flatMap((it) =>
+    it.works ? [] : [`  ${"device" in it ? it.device : it.name}: ${it.reason}`],
+  );
   return [
     ...table(facts, ["left", "left"]),
     "",
     "Backends",
     ...table(works, ["left", "left", "left", "left", "left"]),
-    ...(report.tensorflow ? ["", ...described(report.tensorflow)] : []),
+    "",
+    "Devices of onnxruntime",
+    ...table(report.devices.map(described), ["left", "left", "left"]),
+    ...(report.tensorflow ? ["", ...library(report.tensorflow)] : []),
     ...(reasons.length > 0 ? ["", "Why not", ...reasons] : []),
     "",
     "What to do",
@@ -112,7 +125,14 @@ function text(report: Report): string {
   ].join("\n");
 }
 
-function described({ version, path, seesGpu }: TensorflowLibrary): string[] {
+function described(report: DeviceReport): string[] {
+  const name = `  ${report.device}`;
+  if (!report.works) return [name, "does not work"];
+  if (report.device === "cpu") return [name, "works"];
+  return [name, "works", report.float16 ? "computes in float32 and float16" : "computes in float32 alone"];
+}
+
+function library({ version, path, seesGpu }: TensorflowLibrary): string[] {
   const sight = seesGpu ? "It sees a GPU." : "It sees no GPU.";
   return ["TensorFlow", `  ${version}${path === null ? "" : `, ${path}`}`, `  ${sight}`];
 }

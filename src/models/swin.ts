@@ -85,6 +85,7 @@ export class SwinForImageClassification extends StagedLayer<[pictures: tf.Tensor
     const tensor = answer === "each label" ? tf.sigmoid(logits) : tf.softmax(logits);
     try {
       const rows = (await tensor.array()) as number[][];
+      if ((await logits.data<"float32">()).some(Number.isNaN)) throw noNumber(); // of which a GPU may make a probability
       return rows.map((row) => named(labels, row));
     } finally {
       tensor.dispose();
@@ -105,12 +106,12 @@ export class SwinForImageClassification extends StagedLayer<[pictures: tf.Tensor
   }
 }
 
+function noNumber(): InputError {
+  return new InputError("The classifier gave a probability that is no number: its weights or the picture are damaged.");
+}
+
 function named(labels: string[], probabilities: number[]): Record<string, number> {
-  if (!probabilities.every(Number.isFinite)) {
-    throw new InputError(
-      "The classifier gave a probability that is no number: its weights or the picture are damaged.",
-    );
-  }
+  if (!probabilities.every(Number.isFinite)) throw noNumber();
   const byLabel = new Map<string, number>();
   for (const [index, label] of labels.entries()) {
     byLabel.set(label, Math.max(probabilities[index]!, byLabel.get(label) ?? 0));

@@ -25,6 +25,17 @@ describe("doctor", () => {
       expect(report.tensorflow).toBeNull();
       expect(tensorflow.reason).toContain("tfjs-diffusion tensorflow-link");
     }
+    const [processor, webgpu, cuda] = report.devices;
+    expect(processor).toMatchObject({ device: "cpu", works: true });
+    for (const [device, found] of Object.entries({ webgpu, cuda })) {
+      expect(found).toEqual({
+        device,
+        works: found.works,
+        ...(found.works
+          ? { float16: expect.any(Boolean) }
+          : { reason: expect.stringContaining(`The device "${device}"`) }),
+      });
+    }
     expect(report.advice.length).toBeGreaterThan(0);
   });
 
@@ -33,6 +44,15 @@ describe("doctor", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ {2}wasm +works +4\.22\.0 +matrix product +[\d.]+ GFLOP\/s/m);
     expect(stdout).toContain("What to do");
+  });
+
+  it("outlives a driver that crashes, and says so", async () => {
+    const crash = `if (process.argv[1].endsWith("probe-process.js")) process.kill(process.pid, "SIGSEGV")`;
+    const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(crash)}`;
+    const { code, stdout } = await runCli(["doctor"], { env: { NODE_OPTIONS } });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}webgpu +does not work/m);
+    expect(stdout).toMatch(/^ {2}webgpu: .*its driver ended the process that tried it, by SIGSEGV/m);
   });
 });
 

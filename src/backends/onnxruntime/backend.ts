@@ -140,7 +140,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     if (here) return here;
     if (isConstant(node!)) return this.#readConstant(node!);
     this.#compute([node!]);
-    return (await this.#runtime.read(idOf(node!))) as Float32Array;
+    return (await this.#runtime.read(idOf(node!), node!.type)) as Float32Array;
   }
 
   /** A weight stays where it is, in its file: what is computed and read is a copy. */
@@ -149,7 +149,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     copy.holders++;
     try {
       this.#compute([copy], { isRepeated: false });
-      return (await this.#runtime.read(idOf(copy))) as Float32Array;
+      return (await this.#runtime.read(idOf(copy), copy.type)) as Float32Array;
     } finally {
       this.#letGo(release([copy]));
     }

@@ -110,7 +110,11 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
   const places = files.map(placeOf);
   const folder = files.length > 0 ? commonFolder(places.map(({ path }) => path)) : undefined;
   const value = (node: Node): OnnxValue => ({ name: names.get(node)!, type: node.type, shape: node.shape });
-  const initializer = (node: Node): OnnxTensor => ({ ...value(node), data: dataOf(node, folder) });
+  const initializer = (node: Node): OnnxTensor => ({
+    ...value(node),
+    shape: node.shape,
+    data: dataOf(node, folder),
+  });
   return {
     key: createHash("sha256").update(structure.join("\n")).digest("base64"),
     inputs,

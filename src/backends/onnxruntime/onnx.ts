@@ -30,7 +30,8 @@ export interface OnnxTensor {
 export interface OnnxValue {
   readonly name: string;
   readonly type: ElementType;
-  readonly shape: readonly number[];
+  /** Undefined for any. */
+  readonly shape?: readonly number[];
 }
 
 export interface OnnxGraph {
@@ -96,9 +97,12 @@ function tensorMessage({ name, type, shape, data }: OnnxTensor): Message {
 }
 
 function valueMessage({ name, type, shape }: OnnxValue): Message {
-  const dimensions = new Message();
-  for (const length of shape) dimensions.message(1, new Message().integer(1, length));
-  const tensor = new Message().integer(1, elementTypes[type]).message(2, dimensions);
+  const tensor = new Message().integer(1, elementTypes[type]);
+  if (shape) {
+    const dimensions = new Message();
+    for (const length of shape) dimensions.message(1, new Message().integer(1, length));
+    tensor.message(2, dimensions);
+  }
   return new Message().text(1, name).message(2, new Message().message(1, tensor));
 }
 

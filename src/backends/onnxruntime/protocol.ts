@@ -15,7 +15,8 @@ export type Request =
   | { kind: "run"; session: number; inputs: readonly (number | Sent)[]; outputs: readonly number[] }
   /** Says why some values will never be there. */
   | { kind: "fail"; outputs: readonly number[]; reason: Failure }
-  | { kind: "read"; id: number; question: number }
+  /** `through` is a session that copies a value from another device. */
+  | { kind: "read"; id: number; through?: number | undefined; question: number }
   | { kind: "settle"; ids: readonly number[]; question: number }
   | { kind: "count"; question: number }
   | { kind: "free"; ids: readonly number[] }

@@ -5,6 +5,7 @@ import { type Program, placeKey } from "./compile.ts";
 import { forgetAtExit, waitForAtExit } from "./exit.ts";
 import { changedFile } from "./files.ts";
 import type { FilePlace, Node, Values } from "./graph.ts";
+import type { ElementType } from "./onnx.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
 import { type Answer, type Counts, type Held, type Request, type Sent, shared } from "./protocol.ts";
 import { Sessions } from "./sessions.ts";
@@ -68,8 +69,9 @@ export class Runtime {
   }
 
   /** The numbers of a value. @throws Error with ONNX Runtime's words where it could not be computed */
-  async read(id: number): Promise<Tensor.DataType> {
-    return (await this.#ask((question) => ({ kind: "read", id, question }))).values!;
+  async read(id: number, type: ElementType): Promise<Tensor.DataType> {
+    const through = this.#sessions.reader(type);
+    return (await this.#ask((question) => ({ kind: "read", id, through, question }))).values!;
   }
 
   /** Resolves when some values are computed. @throws Error where one could not be */

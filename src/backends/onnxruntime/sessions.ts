@@ -1,6 +1,7 @@
 import { totalmem } from "node:os";
 import type { InferenceSession } from "onnxruntime-node";
 import { type Program, placeKey } from "./compile.ts";
+import { type ElementType, encodeModel } from "./onnx.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
 import type { Held, Request } from "./protocol.ts";
 
@@ -18,6 +19,9 @@ interface Session {
 
 /** What a session holds for an operator, beside its constants: measured with chains of 50 and of 1,000. */
 const operatorBytes = 6000;
+
+/** Errors come back, and a library prints nothing. */
+const quiet = { logSeverityLevel: 4 } as const;
 
 /** Floating-point operations below which other threads are not worth waking. */
 const smallWork = 1e6;
@@ -40,6 +44,7 @@ export class Sessions {
   readonly #byKey = new Map<string, Session>();
   readonly #maxBytes: number;
   #areKindsKept = false;
+  readonly #readers = new Map<ElementType, number>();
   #count = 0;
 
   constructor(options: OnnxRuntimeOptions, post: (request: Request) => void) {
@@ -96,6 +101,23 @@ export class Sessions {
     return session;
   }
 
+  /** The number of a session that brings values of a type from a GPU to the processor; undefined where they are there already. */
+  reader(type: ElementType): number | undefined {
+    const { device } = this.#options;
+    if (device !== "webgpu") return undefined;
+    const known = this.#readers.get(type);
+    if (known !== undefined) return known;
+    const session = ++this.#count;
+    this.#post({
+      kind: "create",
+      session,
+      model: copyingModel(type),
+      options: { ...quiet, executionProviders: [device] },
+    });
+    this.#readers.set(type, session);
+    return session;
+  }
+
   close(key: string): void {
     const session = this.#byKey.get(key);
     if (session) this.#post({ kind: "close", session: session.id });
@@ -128,7 +150,8 @@ export class Sessions {
     return {
       executionProviders: [device],
       graphOptimizationLevel: isSmall ? "basic" : isPacked ? "all" : "extended", // "all" arranges filters in blocks of channels
-      logSeverityLevel: 4, // errors come back, and a library prints nothing
+      ...quiet,
+      ...(device === "webgpu" && { preferredOutputLocation: "gpu-buffer" }), // results stay there until they are read
       enableCpuMemArena: false, // every session would keep the memory of its activations for itself
       ...(isSmall ? { intraOpNumThreads: 1 } : threads !== undefined && { intraOpNumThreads: threads }),
       extra: {
@@ -145,6 +168,13 @@ export class Sessions {
 
 function isWorthPacking(program: Program, work: number): boolean {
   return work >= workWorthPacking * weightBytes(program);
+}
+
+/** y = x, of any shape. */
+function copyingModel(type: ElementType): Uint8Array {
+  const copy = { name: "copy", type: "Identity", domain: "", inputs: ["x"], outputs: ["y"], attributes: {} };
+  const graph = { nodes: [copy], initializers: [], inputs: [{ name: "x", type }], outputs: [{ name: "y", type }] };
+  return encodeModel(graph, { "": 21 });
 }
 
 function weightBytes({ places }: Program): number {

@@ -27,6 +27,13 @@ const values = new Map();
 /** @type {Map<number, Session | Failure>} */
 const sessions = new Map();
 
+/** Which session gave a value that is on a GPU: the session must outlive it, or freeing it ends the process. */
+/** @type {Map<number, number>} */
+const givers = new Map();
+/** Sessions that are closed when the last such value is freed. */
+/** @type {Map<number, Session>} */
+const closing = new Map();
+
 /** @param {Request} request */
 async function handle(request) {
   switch (request.kind) {
@@ -43,7 +50,7 @@ async function handle(request) {
       for (const output of request.outputs) values.set(output, request.reason);
       return;
     case "read": {
-      const value = valueUnder(request.id);
+      const value = await onProcessor(valueUnder(request.id), request.through);
       answer(request.question, isFailure(value) ? { failure: value } : { values: value.data });
       return;
     }
@@ -52,20 +59,21 @@ async function handle(request) {
       return;
     }
     case "count":
-      answer(request.question, { counts: { values: values.size, sessions: sessions.size } });
+      answer(request.question, { counts: { values: values.size, sessions: sessions.size + closing.size } });
       return;
     case "free":
       for (const id of request.ids) {
         const value = values.get(id);
         if (value && !isFailure(value)) value.dispose();
         values.delete(id);
+        givers.delete(id);
       }
-      return;
+      return releaseClosing();
     case "close": {
       const session = sessions.get(request.session);
-      if (session && !isFailure(session)) await session.release();
       sessions.delete(request.session);
-      return;
+      if (session && !isFailure(session)) closing.set(request.session, session);
+      return releaseClosing();
     }
     case "end":
       parentPort?.close(); // nothing else keeps the thread alive
@@ -90,10 +98,38 @@ async function run({ session: id, inputs, outputs }) {
     if (failure || isFailure(session)) throw failure;
     const results = await session.run(feeds);
     for (const [index, name] of session.outputNames.entries()) {
-      values.set(/** @type {number} */ (outputs[index]), /** @type {Value} */ (results[name]));
+      const [output, value] = [/** @type {number} */ (outputs[index]), /** @type {Value} */ (results[name])];
+      values.set(output, value);
+      if (value.location !== "cpu") givers.set(output, id);
     }
   } catch (error) {
     for (const output of outputs) values.set(output, failure ?? failureFrom(error));
+  }
+}
+
+async function releaseClosing() {
+  if (closing.size === 0) return;
+  const needed = new Set(givers.values());
+  for (const [id, session] of closing) {
+    if (needed.has(id)) continue;
+    closing.delete(id);
+    await session.release();
+  }
+}
+
+/**
+ * A value in the processor's memory, wherever it was. (`getData`, which is to do that, ends the process.)
+ * @param {Value | Failure} value
+ * @param {number | undefined} through a session
+ */
+async function onProcessor(value, through) {
+  if (through === undefined || isFailure(value) || value.location === "cpu") return value;
+  const session = sessions.get(through) ?? { message: `There is no session ${through}.` };
+  if (isFailure(session)) return session;
+  try {
+    return /** @type {Value} */ ((await session.run({ x: value })).y);
+  } catch (error) {
+    return failureFrom(error);
   }
 }
 

@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { useBackend } from "../../../src/backends/index.ts";
+import type { OnnxRuntimeBackend } from "../../../src/backends/onnxruntime/index.ts";
 import { probeDevice } from "../../../src/backends/onnxruntime/probe.ts";
 import { root } from "../../helpers/cli.ts";
 
@@ -59,5 +61,27 @@ describe("a device is tried", () => {
     await useBackend("onnxruntime", { threads: 1 });
     await expect(useBackend("onnxruntime", { device: "webgpu" })).rejects.toMatchObject({ name: "InputError" });
     await useBackend("onnxruntime", { threads: 1 });
+  });
+});
+
+describe("on WebGPU", () => {
+  it("results stay on the GPU, and may outlive the session that gave them", async ({ skip }) => {
+    const report = await probeDevice("webgpu");
+    if (!report.works) return skip(report.reason);
+    await useBackend("onnxruntime", { device: "webgpu", maxSessions: 1 });
+    const backend = tf.backend() as OnnxRuntimeBackend;
+    const sum = tf.tidy(() => tf.add(tf.ones([2, 3]), 1));
+    await backend.flush([sum]);
+    const product = tf.tidy(() => tf.mul(sum, [1, 2, 3])); // its session closes that of the sum
+    expect(await product.array()).toEqual([
+      [2, 4, 6],
+      [2, 4, 6],
+    ]);
+    tf.dispose([sum, product]);
+    expect(await backend.counts()).toMatchObject({ values: 0 });
+    expect(await tf.tidy(() => tf.logicalAnd([true, true, false], [true, false, true])).array()).toEqual([1, 0, 0]);
+    expect(await tf.tidy(() => tf.add(tf.tensor1d([1, 2, 3], "int32"), tf.scalar(2, "int32"))).array()).toEqual([
+      3, 4, 5,
+    ]);
   });
 });

@@ -7,6 +7,7 @@ import { biasAndActivation } from "./activation.ts";
 import { areBlocks, blockedConvolution } from "./blocked.ts";
 import { lastingConvolution } from "./lasting-blocks.ts";
 import { matMul } from "./matmul.ts";
+import { channelByChannel, inFours } from "./webgpu.ts";
 import {
   channelsFirst,
   channelsLast,
@@ -22,9 +23,9 @@ import {
 export function convolve(x: Node, filter: Node, window: Window, groups = 1): Node {
   const shape = [x.shape[0]!, filter.shape[0]!, ...window.outputs];
   const attributes = { ...windowAttributes(window), group: BigInt(groups) };
-  return channelsLast(
-    operator("Conv", [channelsFirst(readPart(x, window)), filter], { type: x.type, shape }, attributes),
-  );
+  const read = readPart(x, window);
+  const [pictures, weights] = groups === 1 ? inFours(read, filter) : [read, filter];
+  return channelsLast(operator("Conv", [channelsFirst(pictures), weights], { type: x.type, shape }, attributes));
 }
 
 /** The same of pictures, in the fastest form. filter [height, width, I, O] → [N, H', W', O] */
@@ -90,7 +91,8 @@ function depthwise(x: Node, filter: Node, { strides, pad, dilations, dimRounding
     dimRoundingMode,
     true,
   );
-  return convolve(x, depthwiseFilter(filter), window2d(info), x.shape[3]!);
+  const window = window2d(info);
+  return channelByChannel(x, filter, window) ?? convolve(x, depthwiseFilter(filter), window, x.shape[3]!);
 }
 
 export type Shape4D = [number, number, number, number];

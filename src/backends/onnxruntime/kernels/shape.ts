@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { cast, equal, ints, operator, reshape, scalar, sizeOf, transpose } from "../build.ts";
 import { type Node, record } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
+import { mostParts } from "./webgpu.ts";
 import { concat, places, slice, take } from "./words.ts";
 
 // The same numbers in another arrangement.
@@ -106,6 +107,19 @@ function part(x: Node, from: number | number[], length: number | number[]): Node
   return slice(x, begin, size);
 }
 
+function parts(x: Node, sizes: readonly number[], axis: number): Node[] {
+  let end = 0;
+  return sizes.map((size) => {
+    end += size;
+    const begin = x.shape.map((_, i) => (i === axis ? end - size : 0));
+    return slice(
+      x,
+      begin,
+      x.shape.map((length, i) => (i === axis ? size : length)),
+    );
+  });
+}
+
 function split(x: Node, sizes: readonly number[], axis: number): Node[] {
   if (sizes.length === 1) return [x];
   if (sizes.length === 0) return [];
@@ -113,6 +127,7 @@ function split(x: Node, sizes: readonly number[], axis: number): Node[] {
     type: x.type,
     shape: x.shape.map((length, i) => (i === axis ? size : length)),
   }));
+  if (sizes.length > mostParts()) return parts(x, sizes, axis);
   return record("Split", [x, ints(sizes)], outputs, { axis: BigInt(axis) });
 }
 
