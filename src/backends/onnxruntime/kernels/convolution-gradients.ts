@@ -1,11 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { big, ints, operator, reshape, sizeOf } from "../build.ts";
+import { big, binary, ints, operator, reshape, sizeOf } from "../build.ts";
 import { leaf, type Node } from "../graph.ts";
 import type { Kernels } from "../kernel.ts";
 import { areBlocks, blockedFilterGradient, blockedInputGradient, isBlockedInputGradient } from "./blocked.ts";
 import { columns } from "./columns.ts";
 import { depthwiseFilter, filterFirst, formatted, inFormat, type Shape4D, type Shape5D } from "./convolution.ts";
 import { matMul } from "./matmul.ts";
+import { byMultiple } from "./webgpu.ts";
 import {
   channelsFirst,
   channelsLast,
@@ -130,7 +131,9 @@ export const convolutionGradients: Kernels = {
       dimRoundingMode,
       true,
     );
-    return inputGradient(dy!, depthwiseFilter(filter!), window2d(info), inputShape[3]);
+    return byMultiple(dy!, filter!)
+      .map(([part, weights]) => inputGradient(part, depthwiseFilter(weights), window2d(info), inputShape[3]))
+      .reduce((sum, gradient) => binary("Add", sum, gradient));
   },
   DepthwiseConv2dNativeBackpropFilter: ({ inputs: { x, dy }, attrs }) => {
     const { strides, dilations, pad, dimRoundingMode, filterShape } = attrs;

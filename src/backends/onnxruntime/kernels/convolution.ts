@@ -7,7 +7,7 @@ import { biasAndActivation } from "./activation.ts";
 import { areBlocks, blockedConvolution } from "./blocked.ts";
 import { lastingConvolution } from "./lasting-blocks.ts";
 import { matMul } from "./matmul.ts";
-import { channelByChannel, inFours } from "./webgpu.ts";
+import { inFours } from "./webgpu.ts";
 import {
   channelsFirst,
   channelsLast,
@@ -91,8 +91,7 @@ function depthwise(x: Node, filter: Node, { strides, pad, dilations, dimRounding
     dimRoundingMode,
     true,
   );
-  const window = window2d(info);
-  return channelByChannel(x, filter, window) ?? convolve(x, depthwiseFilter(filter), window, x.shape[3]!);
+  return convolve(x, depthwiseFilter(filter), window2d(info), x.shape[3]!);
 }
 
 export type Shape4D = [number, number, number, number];

@@ -1,15 +1,13 @@
-import { binary, ints, operator, reshape, scalar, sizeOf, transpose, unary } from "../build.ts";
+import { binary, ints, operator, reshape, scalar, transpose, unary } from "../build.ts";
 import { type Node, recordingDevice } from "../graph.ts";
-import { columns } from "./columns.ts";
 import { matMul } from "./matmul.ts";
-import type { Window } from "./window.ts";
 import { concat, slice } from "./words.ts";
 
 // What ONNX Runtime 1.30's kernels for WebGPU get wrong is asked of them in another way, which comes out the same elsewhere.
 
 /**
  * x [N, sides, I] and a filter [O, I, sides], with channels of zeros behind where they would go three by three: of those WebGPU's
- * convolution makes a wrong sum (github.com/microsoft/onnxruntime/issues/29651).
+ * convolution makes a wrong sum (perhaps that of github.com/microsoft/onnxruntime/issues/29651).
  */
 export function inFours(x: Node, filter: Node): [x: Node, filter: Node] {
   const [outputs, inputs] = filter.shape as [number, number];
@@ -27,18 +25,18 @@ function withZeros(x: Node, axis: number, count: number): Node {
 }
 
 /**
- * A convolution of each channel by itself, from what the filter sees at each place: WebGPU's own is wrong where a channel has
- * several outputs. x [N, H, W, C], filter [height, width, C, M] → [N, H', W', C·M]; undefined on other devices.
+ * dy [N, H, W, C·M] and the filter [height, width, C, M] of a convolution of each channel by itself, in M parts whose gradients by
+ * the input are to be added: where a channel has several outputs, WebGPU's convolution backwards is wrong.
  */
-export function channelByChannel(x: Node, filter: Node, window: Window): Node | undefined {
-  if (recordingDevice() !== "webgpu") return undefined;
-  const [height, width, channels, multiplier] = filter.shape as [number, number, number, number];
-  const places = x.shape[0]! * sizeOf(window.outputs);
-  const seen = reshape(columns(x, window), [places, height * width, channels, 1]);
-  const products = binary("Mul", seen, reshape(filter, [1, height * width, channels, multiplier]));
-  const shape = [places, channels, multiplier];
-  const sums = operator("ReduceSum", [products, ints([1])], { type: x.type, shape }, { keepdims: 0n });
-  return reshape(sums, [x.shape[0]!, ...window.outputs, channels * multiplier]);
+export function byMultiple(dy: Node, filter: Node): [dy: Node, filter: Node][] {
+  const [batch, height, width] = dy.shape as [number, number, number];
+  const [high, wide, channels, multiplier] = filter.shape as [number, number, number, number];
+  if (recordingDevice() !== "webgpu" || multiplier === 1) return [[dy, filter]];
+  const apart = reshape(dy, [batch, height, width, channels, multiplier]);
+  return Array.from({ length: multiplier }, (_, m) => [
+    reshape(slice(apart, [0, 0, 0, 0, m], [batch, height, width, channels, 1]), [batch, height, width, channels]),
+    slice(filter, [0, 0, 0, m], [high, wide, channels, 1]),
+  ]);
 }
 
 /** Parts that one operator can give: a GPU's program may have eight buffers, and one of them is what is split. */
