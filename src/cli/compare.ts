@@ -3,15 +3,7 @@ import type { Comparison, LayerError } from "../inspect/activations.ts";
 import { table } from "./format.ts";
 import { loadModel } from "./inspected.ts";
 import { decimal, integer } from "./numbers.ts";
-import {
-  type BackendChoice,
-  backendOption,
-  backendOptionsIn,
-  deviceOption,
-  precisionOption,
-  quietOption,
-  threadsOption,
-} from "./options.ts";
+import { addBackendOptions, type BackendChoice, backendOptionsIn, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 
@@ -24,18 +16,18 @@ interface Options extends BackendChoice {
 }
 
 export function addCompare(program: Command, signal: AbortSignal): void {
-  program
-    .command("compare")
-    .description("Runs a model against activations recorded in Python, and shows the error of each layer, worst first.")
-    .argument("<folder>", "a model's folder")
-    .argument("<reference>", "a recording: a safetensors file of test/reference/recorder.py or of observe")
-    .option("--component <name>", "which model of the folder (default: the one that the recording names)")
-    .option("--tolerance <x>", "the largest error that passes", decimal({ min: 0 }), 1e-4)
-    .option("--limit <n>", "how many layers to show, worst first; 0 shows all", integer({ min: 0 }), 20)
-    .addOption(backendOption())
-    .addOption(deviceOption())
-    .addOption(precisionOption())
-    .addOption(threadsOption())
+  addBackendOptions(
+    program
+      .command("compare")
+      .description(
+        "Runs a model against activations recorded in Python, and shows the error of each layer, worst first.",
+      )
+      .argument("<folder>", "a model's folder")
+      .argument("<reference>", "a recording: a safetensors file of test/reference/recorder.py or of observe")
+      .option("--component <name>", "which model of the folder (default: the one that the recording names)")
+      .option("--tolerance <x>", "the largest error that passes", decimal({ min: 0 }), 1e-4)
+      .option("--limit <n>", "how many layers to show, worst first; 0 shows all", integer({ min: 0 }), 20),
+  )
     .addOption(quietOption())
     .option("--json", "print all errors as one JSON object")
     .addHelpText(

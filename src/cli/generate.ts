@@ -14,15 +14,7 @@ import {
   saveTensors,
 } from "./generate-files.ts";
 import { collect, decimal, integer } from "./numbers.ts";
-import {
-  type BackendChoice,
-  backendOption,
-  backendOptionsIn,
-  deviceOption,
-  precisionOption,
-  quietOption,
-  threadsOption,
-} from "./options.ts";
+import { addBackendOptions, type BackendChoice, backendOptionsIn, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { version } from "./version.ts";
@@ -59,55 +51,53 @@ export interface CommandOptions extends BackendChoice {
 }
 
 export function addGenerate(program: Command, signal: AbortSignal): void {
-  program
-    .command("generate")
-    .description("Makes pictures from text.")
-    .requiredOption("--model <folder>", "the model's folder, as diffusers saves it or convert writes it")
-    .option("--prompt <text>", "what to draw; given several times, each gets its pictures", collect)
-    .option("--negative-prompt <text>", "what to stay away from")
-    .option("--seed <n>", "picture i has seed n + i (default: a random one, which is told)", seed)
-    .option("--steps <n>", "how many steps of denoising (default: the model's)", integer({ min: 1, max: 1000 }))
-    .option(
-      "--guidance-scale <x>",
-      "how much the prompt weighs (default: the model's)",
-      decimal({ min: -1000, max: 1000 }),
-    )
-    .option(
-      "--guidance-rescale <x>",
-      "against glaring colours, 0 is off (default: the model's)",
-      decimal({ min: 0, max: 1 }),
-    )
-    .option(
-      "--width <pixels>",
-      "a multiple of the model's cell, mostly 8 (default: the model's)",
-      integer({ min: 1, max: 16384 }),
-    )
-    .option("--height <pixels>", "likewise", integer({ min: 1, max: 16384 }))
-    .option("--num-images <n>", "pictures for each prompt (default: 1)", integer({ min: 1, max: 10000 }))
-    .option("--scheduler <name>", "ddim (default: the model's)")
-    .option("--eta <x>", "noise that DDIM adds in each step (default: 0)", decimal({ min: 0, max: 1 }))
-    .addOption(
-      new Option(
-        "--generator <name>",
-        "whose random numbers the seed gives: PyTorch's on cpu or on cuda (default: cpu)",
-      ).choices(["cpu", "cuda"]),
-    )
-    .addOption(
-      new Option(
-        "--text-mask <mask>",
-        "what the text encoder sees: everything, the prompt alone, or what stands before",
-      ).choices(["none", "padding", "causal"]),
-    )
-    .addOption(
-      new Option("--text-hidden-state <state>", "which of the text encoder's states the UNet is given").choices([
-        "last",
-        "penultimate",
-      ]),
-    )
-    .addOption(backendOption())
-    .addOption(deviceOption())
-    .addOption(precisionOption())
-    .addOption(threadsOption())
+  addBackendOptions(
+    program
+      .command("generate")
+      .description("Makes pictures from text.")
+      .requiredOption("--model <folder>", "the model's folder, as diffusers saves it or convert writes it")
+      .option("--prompt <text>", "what to draw; given several times, each gets its pictures", collect)
+      .option("--negative-prompt <text>", "what to stay away from")
+      .option("--seed <n>", "picture i has seed n + i (default: a random one, which is told)", seed)
+      .option("--steps <n>", "how many steps of denoising (default: the model's)", integer({ min: 1, max: 1000 }))
+      .option(
+        "--guidance-scale <x>",
+        "how much the prompt weighs (default: the model's)",
+        decimal({ min: -1000, max: 1000 }),
+      )
+      .option(
+        "--guidance-rescale <x>",
+        "against glaring colours, 0 is off (default: the model's)",
+        decimal({ min: 0, max: 1 }),
+      )
+      .option(
+        "--width <pixels>",
+        "a multiple of the model's cell, mostly 8 (default: the model's)",
+        integer({ min: 1, max: 16384 }),
+      )
+      .option("--height <pixels>", "likewise", integer({ min: 1, max: 16384 }))
+      .option("--num-images <n>", "pictures for each prompt (default: 1)", integer({ min: 1, max: 10000 }))
+      .option("--scheduler <name>", "ddim (default: the model's)")
+      .option("--eta <x>", "noise that DDIM adds in each step (default: 0)", decimal({ min: 0, max: 1 }))
+      .addOption(
+        new Option(
+          "--generator <name>",
+          "whose random numbers the seed gives: PyTorch's on cpu or on cuda (default: cpu)",
+        ).choices(["cpu", "cuda"]),
+      )
+      .addOption(
+        new Option(
+          "--text-mask <mask>",
+          "what the text encoder sees: everything, the prompt alone, or what stands before",
+        ).choices(["none", "padding", "causal"]),
+      )
+      .addOption(
+        new Option("--text-hidden-state <state>", "which of the text encoder's states the UNet is given").choices([
+          "last",
+          "penultimate",
+        ]),
+      ),
+  )
     .option("--from <file>", "make the picture of this PNG file again; other options change what it says")
     .option("--latents <file>", "start from saved latents: a file of --save-latents, or a PNG of --save-latent-in-png")
     .option("--image <file>", "start from a PNG picture, where the model's encoder is not blank")

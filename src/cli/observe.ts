@@ -2,15 +2,7 @@ import type { Command } from "commander";
 import type { Arguments } from "../inspect/activations.ts";
 import { loadModel } from "./inspected.ts";
 import { collect, integer } from "./numbers.ts";
-import {
-  type BackendChoice,
-  backendOption,
-  backendOptionsIn,
-  deviceOption,
-  precisionOption,
-  quietOption,
-  threadsOption,
-} from "./options.ts";
+import { addBackendOptions, type BackendChoice, backendOptionsIn, quietOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { checkWritable } from "./writable.ts";
@@ -28,25 +20,27 @@ interface Options extends BackendChoice {
 }
 
 export function addObserve(program: Command, signal: AbortSignal): void {
-  program
-    .command("observe")
-    .description("Runs one model and writes what its layers return, by path, to a safetensors file.")
-    .argument("<folder>", "a model's folder")
-    .requiredOption("--output <file>", "the safetensors file to write")
-    .option("--component <name>", "which model of the folder: unet, vae, text_encoder, …")
-    .option("--pattern <glob>", "only layers whose path fits; may be given several times", collect)
-    .option("--input <file>", "take the arguments from a recording")
-    .option("--seed <n>", "draw the arguments from this seed (default: 0)", integer({ min: 0 }))
-    .option("--width <pixels>", "the picture's width that the drawn arguments are for", integer({ min: 8, max: 65536 }))
-    .option(
-      "--height <pixels>",
-      "the picture's height that the drawn arguments are for",
-      integer({ min: 8, max: 65536 }),
-    )
-    .addOption(backendOption())
-    .addOption(deviceOption())
-    .addOption(precisionOption())
-    .addOption(threadsOption())
+  addBackendOptions(
+    program
+      .command("observe")
+      .description("Runs one model and writes what its layers return, by path, to a safetensors file.")
+      .argument("<folder>", "a model's folder")
+      .requiredOption("--output <file>", "the safetensors file to write")
+      .option("--component <name>", "which model of the folder: unet, vae, text_encoder, …")
+      .option("--pattern <glob>", "only layers whose path fits; may be given several times", collect)
+      .option("--input <file>", "take the arguments from a recording")
+      .option("--seed <n>", "draw the arguments from this seed (default: 0)", integer({ min: 0 }))
+      .option(
+        "--width <pixels>",
+        "the picture's width that the drawn arguments are for",
+        integer({ min: 8, max: 65536 }),
+      )
+      .option(
+        "--height <pixels>",
+        "the picture's height that the drawn arguments are for",
+        integer({ min: 8, max: 65536 }),
+      ),
+  )
     .addOption(quietOption())
     .option("--json", "print what was written as one JSON object")
     .addHelpText(

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { backendNames, defaultBackend } from "../../src/backends/index.ts";
-import { backendOption } from "../../src/cli/options.ts";
+import { addBackendOptions } from "../../src/cli/options.ts";
 import { root, runCli } from "../helpers/cli.ts";
 
 const commands = ["generate", "show", "convert", "describe", "observe", "compare", "doctor"];
@@ -113,7 +114,8 @@ describe("the command line", () => {
   });
 
   it("offers the backends that there are", () => {
-    expect(backendOption().argChoices).toEqual(backendNames);
-    expect(backendOption().defaultValue).toBe(defaultBackend);
+    const [backendOption] = addBackendOptions(new Command()).options;
+    expect(backendOption?.argChoices).toEqual(backendNames);
+    expect(backendOption?.defaultValue).toBe(defaultBackend);
   });
 });
