@@ -99,7 +99,7 @@ const registers = "backends/onnxruntime/index.ts";
 /** Places where bytes enter or leave, and the backend that computes in a thread of Node's. */
 const mayUseNode = [
   "backends/onnxruntime/",
-  ...["files.ts", "backends/tensorflow-files.ts", "weights/", "image/", "inspect/open.ts", "tensorflow-link/"],
+  ...["files.ts", "weights/", "image/", "inspect/open.ts", "tensorflow-link/"],
   ...["tokenizers/open.ts", "tokenizers/sentencepiece.ts", "pipelines/open.ts", "pipelines/models-in.ts"],
 ];
 

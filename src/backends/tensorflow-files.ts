@@ -1,13 +1,10 @@
-import { statSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
+import { changedFile, type OpenedFile } from "./onnxruntime/files.ts";
 import type { Attribute, NodeBackend } from "./tensorflow-node.ts";
 
-/** Where a tensor lies in a file, and what the file was when it was opened. */
-export interface FilePlace {
-  readonly path: string;
+/** Where a tensor lies in a file. */
+export interface FilePlace extends OpenedFile {
   readonly offset: number;
-  readonly fileSize: number;
-  readonly modified: number;
 }
 
 export interface StoredTensor {
@@ -29,7 +26,7 @@ const kinds: Readonly<Record<string, { type: number; bytes: number }>> = {
  */
 export function readTensor(backend: NodeBackend, place: FilePlace, stored: StoredTensor): tf.TensorInfo | undefined {
   const kind = kinds[stored.dtype];
-  if (!kind || place.offset % kind.bytes !== 0 || hasChanged(place)) return undefined;
+  if (!kind || place.offset % kind.bytes !== 0 || changedFile([place])) return undefined;
   const { binding, tensorMap } = backend;
   const size = tf.util.sizeFromShape([...stored.shape]);
 
@@ -77,10 +74,4 @@ export function readTensor(backend: NodeBackend, place: FilePlace, stored: Store
   } finally {
     for (const id of made) binding.deleteTensor(id);
   }
-}
-
-/** A file that was cut short would end the process when its missing bytes are read. */
-function hasChanged({ path, fileSize, modified }: FilePlace): boolean {
-  const now = statSync(path, { throwIfNoEntry: false });
-  return !now || now.size !== fileSize || now.mtimeMs !== modified;
 }

@@ -15,6 +15,7 @@ export interface Attribute {
 
 /** TensorFlow's C interface, as the addon has it. Kinds of number are counted as TensorFlow counts them. */
 export interface Binding {
+  readonly TF_Version: string;
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;
   readonly TF_INT64: number;

@@ -1,17 +1,14 @@
+import type { OpenedFile } from "./files.ts";
 import type { Attribute, ElementType } from "./onnx.ts";
 import type { Device } from "./options.ts";
 
 /** Numbers as JavaScript has them. */
 export type Values = Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array;
 
-/** A place of a tensor's bytes in a file, and what the file was when it was opened. */
-export interface FilePlace {
-  readonly path: string;
+/** A place of a tensor's bytes in a file. */
+export interface FilePlace extends OpenedFile {
   readonly offset: number;
   readonly length: number;
-  readonly fileSize: number;
-  /** When it was last modified, in milliseconds. */
-  readonly modified: number;
 }
 
 /** Where the numbers of a node are. */
