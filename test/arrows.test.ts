@@ -63,6 +63,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     ...["errors.ts", "files.ts", "config.ts", "random", "image", "tokenizers", "schedulers"],
     ...["backends", "ops", "layers", "models", "weights"],
   ],
+  training: [
+    ...["errors.ts", "files.ts", "config.ts", "random", "image", "tokenizers", "schedulers"],
+    ...["backends", "ops", "layers", "models", "weights", "pipelines"],
+  ],
   inspect: ["errors.ts", "files.ts", "random", "backends", "layers", "models", "weights", "pipelines"],
 };
 const everything = [...Object.keys(arrows)];
@@ -101,6 +105,13 @@ const mayUseNode = [
   "backends/onnxruntime/",
   ...["files.ts", "weights/", "image/", "inspect/open.ts", "tensorflow-link/"],
   ...["tokenizers/open.ts", "tokenizers/sentencepiece.ts", "pipelines/open.ts", "pipelines/models-in.ts"],
+  ...[
+    "training/component.ts",
+    "training/run.ts",
+    "training/log.ts",
+    "training/checkpoint.ts",
+    "training/folder-dataset.ts",
+  ],
 ];
 
 describe("every module of the library", () => {

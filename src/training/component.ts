@@ -1,0 +1,51 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ConfigError, InputError } from "../errors.ts";
+import { readJsonFile } from "../files.ts";
+import { type Model, modelFrom } from "../models/model-from.ts";
+import { loadWeights, openWeights } from "../weights/index.ts";
+import { findWeights } from "../weights/open.ts";
+
+/**
+ * The model of a folder with a config.json, without weights.
+ * @throws InputError where there is no such folder, ConfigError where its model is none of ours
+ */
+export async function openComponent(folder: string): Promise<Model> {
+  const where = join(folder, "config.json");
+  const json = await readJsonFile(where);
+  const { _class_name, architectures } = (json ?? {}) as { _class_name?: unknown; architectures?: unknown };
+  const className = _class_name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
+  if (typeof className === "string") return modelFrom(className, json, where);
+  throw new ConfigError(`${where} names no class: it has neither "_class_name" nor "architectures".`);
+}
+
+/** Whether a folder has weights, as well as a config.json. */
+export async function hasWeights(folder: string): Promise<boolean> {
+  return findWeights(await readdir(folder)) !== undefined;
+}
+
+/** Loads the weights of a folder into its model. @throws WeightsError where there are none, or they do not fit */
+export async function loadComponent(model: Model, folder: string): Promise<void> {
+  const source = await openWeights(folder);
+  try {
+    await loadWeights(model, source, { streamed: false });
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * The model of a folder, of a class that the caller needs.
+ * @throws InputError where it is of another
+ */
+export async function openComponentOf<M extends Model>(
+  // biome-ignore lint/suspicious/noExplicitAny: a constructor of any arguments
+  kind: new (...inputs: any[]) => M,
+  folder: string,
+): Promise<M> {
+  if (!(await stat(folder).catch(() => undefined))?.isDirectory())
+    throw new InputError(`There is no folder ${folder}.`);
+  const model = await openComponent(folder);
+  if (model instanceof kind) return model;
+  throw new InputError(`${folder} holds a ${model.constructor.name}, where a ${kind.name} is needed.`);
+}
