@@ -1,0 +1,15 @@
+import * as tf from "@tensorflow/tfjs-core";
+
+/**
+ * Scales gradients down together, so that their norm over all weights is at most `maxNorm`: Pascanu, Mikolov and Bengio, "On
+ * the difficulty of training recurrent neural networks" (2013), section 3.2, with the numbers of torch's clip_grad_norm_.
+ * Called in a tidy.
+ */
+export function clipGradients(
+  gradients: readonly tf.Tensor[],
+  maxNorm: number,
+): { gradients: tf.Tensor[] /** Before it was clipped. */; norm: tf.Scalar } {
+  const norm = tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum<tf.Scalar>(tf.square(gradient)))));
+  const scale = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
+  return { gradients: gradients.map((gradient) => tf.mul(gradient, scale)), norm };
+}

@@ -1,0 +1,12 @@
+export { AdamW, type AdamWOptions } from "./adam-w.ts";
+export { clipGradients } from "./clip-gradients.ts";
+export type { Dataset, Example } from "./dataset.ts";
+export { Draws } from "./draws.ts";
+export { dropCaptions } from "./dropout.ts";
+export { Ema } from "./ema.ts";
+export { registerGradients } from "./gradients.ts";
+export { initialize } from "./initialize.ts";
+export { type LearningRate, learningRateAt } from "./learning-rate.ts";
+export { minSnrWeights } from "./min-snr.ts";
+export { addNoise, type Objective, targetOf } from "./objective.ts";
+export type { Task } from "./task.ts";
