@@ -9,4 +9,5 @@ export * from "./pipelines/index.ts";
 export * from "./random/index.ts";
 export * from "./schedulers/index.ts";
 export * from "./tokenizers/index.ts";
+export * from "./training/index.ts";
 export * from "./weights/index.ts";

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { useBackend } from "../../src/backends/index.ts";
 import { speedUpWasmMatMul } from "../../src/backends/wasm-matmul.ts";
-import { registerGradients } from "../helpers/gradients.ts";
+import { registerGradients } from "../../src/training/gradients.ts";
 
 beforeAll(() => useBackend("wasm"));
 

@@ -4,12 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Layer, parameters, ResnetBlock, TransformerBlock } from "../../src/layers/index.ts";
 import { UNet } from "../../src/models/unet.ts";
 import { unetConfigFrom } from "../../src/models/unet-config.ts";
+import { registerGradients } from "../../src/training/gradients.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
 import { lacking, type Subject } from "../accuracy/table.js";
 import { expectAccurate } from "../helpers/accuracy.ts";
 import { expectedPath, openExpected, readTensor, relativeError } from "../helpers/expected.ts";
 import { fill } from "../helpers/formula.ts";
-import { registerGradients } from "../helpers/gradients.ts";
 
 beforeAll(registerGradients);
 

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { gelu, groupNorm, layerNorm, quickGelu, scaledDotProductAttention, silu } from "../../../src/ops/index.ts";
-import { registerGradients } from "../../helpers/gradients.ts";
+import { registerGradients } from "../../../src/training/gradients.ts";
 import { errorAgainstCpu } from "../../helpers/on-both.ts";
 
 // On "cpu" each of these is a composition of tfjs's operations, and tfjs has their gradients.

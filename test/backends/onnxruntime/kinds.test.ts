@@ -6,8 +6,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { backendName, OnnxRuntimeBackend, type OnnxRuntimeOptions } from "../../../src/backends/onnxruntime/index.ts";
 import { Conv2d, Layer, Linear, parameters, runStages } from "../../../src/layers/index.ts";
 import { UNet, unetConfigFrom } from "../../../src/models/index.ts";
+import { registerGradients } from "../../../src/training/gradients.ts";
 import { fromFloat32, loadWeights, openSafetensors, writeSafetensors } from "../../../src/weights/index.ts";
-import { registerGradients } from "../../helpers/gradients.ts";
 import { numbers } from "../../helpers/on-both.ts";
 
 beforeAll(registerGradients);
