@@ -3,6 +3,7 @@ import { keeping, type Stages } from "../layers/stages.ts";
 import { Autoencoder } from "../models/autoencoder.ts";
 import { pixelsPerCell } from "../models/autoencoder-config.ts";
 import type { ClipTextModel } from "../models/clip-text.ts";
+import { ClipVisionModel } from "../models/clip-vision.ts";
 import type { Model } from "../models/model-from.ts";
 import { SiglipTextModel } from "../models/siglip-text.ts";
 import { SwinForImageClassification } from "../models/swin.ts";
@@ -55,6 +56,7 @@ export function runnable(model: Model, surroundings: Surroundings): Runnable {
   if (model instanceof UNet) return unet(model, surroundings);
   if (model instanceof Autoencoder) return autoencoder(model);
   if (model instanceof SwinForImageClassification) return classifier(model);
+  if (model instanceof ClipVisionModel) return imageEncoder(model);
   return textEncoder(model);
 }
 
@@ -157,6 +159,20 @@ function textEncoder(model: SiglipTextModel | ClipTextModel): Runnable {
       const attentionMask = inputs.tensor<tf.Tensor2D>("attention_mask", "int32");
       const stages = model.stages(ids, { mask: "padding", attentionMask });
       return [(yield* keeping([ids, attentionMask], stages)).lastHiddenState];
+    },
+  };
+}
+
+function imageEncoder(model: ClipVisionModel): Runnable {
+  const { inChannels, imageSize } = model.config;
+  return {
+    model,
+    takes: { pixel_values: "float" },
+    inputs: () => ({ pixel_values: { shape: [1, inChannels, imageSize, imageSize], values: "normal" } }),
+    *stages(inputs) {
+      const pictures = inputs.tensor<tf.Tensor4D>("pixel_values");
+      const { pooled, lastHiddenState } = yield* keeping([pictures], model.stages(pictures));
+      return [model.visualProjection ? pooled : lastHiddenState];
     },
   };
 }

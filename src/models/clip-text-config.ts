@@ -3,7 +3,7 @@ import { only } from "../config.ts";
 import type { TextEncoderSizes } from "../layers/text-encoder.ts";
 import { activationNames } from "../ops/activations.ts";
 import { layerCount, parseConfig, size } from "./config.ts";
-import { fineTuning, textConfigOf, textSizes } from "./text-config.ts";
+import { fineTuning, partOfConfig, textSizes } from "./text-config.ts";
 
 export interface ClipTextConfig extends TextEncoderSizes {
   /** Tokens that there are. */
@@ -42,7 +42,7 @@ const schema = z.object({
  * @throws ConfigError that names `where` and the field that is wrong or not supported
  */
 export function clipTextConfigFrom(json: unknown, where: string): ClipTextConfig {
-  const text = textConfigOf(json, where);
+  const text = partOfConfig("text_config", json, where);
   const fields = parseConfig(schema, text.json, text.where);
   return {
     ...textSizes(fields, text.where),

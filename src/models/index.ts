@@ -16,6 +16,8 @@ export {
   openClipVitBigG,
   openClipVitH,
 } from "./clip-text-config.ts";
+export { type ClipVision, ClipVisionModel } from "./clip-vision.ts";
+export { type ClipVisionConfig, clipVisionConfigFrom } from "./clip-vision-config.ts";
 export { SiglipTextModel, type SiglipTextOptions, type TextMask } from "./siglip-text.ts";
 export { mitsuaJapaneseClip, type SiglipTextConfig, siglipTextConfigFrom } from "./siglip-text-config.ts";
 export { SwinForImageClassification, SwinStage } from "./swin.ts";

@@ -3,6 +3,8 @@ import { Autoencoder } from "./autoencoder.ts";
 import { autoencoderConfigFrom } from "./autoencoder-config.ts";
 import { ClipTextModel } from "./clip-text.ts";
 import { clipTextConfigFrom } from "./clip-text-config.ts";
+import { ClipVisionModel } from "./clip-vision.ts";
+import { clipVisionConfigFrom } from "./clip-vision-config.ts";
 import { SiglipTextModel } from "./siglip-text.ts";
 import { siglipTextConfigFrom } from "./siglip-text-config.ts";
 import { SwinForImageClassification } from "./swin.ts";
@@ -11,7 +13,7 @@ import { UNet } from "./unet.ts";
 import { unetConfigFrom } from "./unet-config.ts";
 
 /** A model of a published system. */
-export type Model = UNet | Autoencoder | SiglipTextModel | ClipTextModel | SwinForImageClassification;
+export type Model = UNet | Autoencoder | SiglipTextModel | ClipTextModel | ClipVisionModel | SwinForImageClassification;
 
 /** How a model is made of its config.json, by the name of its class in diffusers or transformers. */
 const models: Readonly<Record<string, (json: unknown, where: string) => Model>> = {
@@ -22,6 +24,11 @@ const models: Readonly<Record<string, (json: unknown, where: string) => Model>> 
   CLIPTextModelWithProjection: (json, where) =>
     new ClipTextModel(
       clipTextConfigFrom({ ...(json as object), architectures: ["CLIPTextModelWithProjection"] }, where),
+    ),
+  CLIPVisionModel: (json, where) => new ClipVisionModel(clipVisionConfigFrom(json, where)),
+  CLIPVisionModelWithProjection: (json, where) =>
+    new ClipVisionModel(
+      clipVisionConfigFrom({ ...(json as object), architectures: ["CLIPVisionModelWithProjection"] }, where),
     ),
   SwinForImageClassification: (json, where) => new SwinForImageClassification(swinConfigFrom(json, where)),
 };

@@ -13,10 +13,14 @@ export const fineTuning = {
   ...{ id2label: z.unknown().optional(), label2id: z.unknown().optional(), num_labels: z.unknown().optional() },
 };
 
-/** The part of a config.json that is of the text encoder: all of it, or what stands under `text_config`. */
-export function textConfigOf(json: unknown, where: string): { json: unknown; where: string } {
-  if (typeof json !== "object" || json === null || !Object.hasOwn(json, "text_config")) return { json, where };
-  return { json: (json as { text_config: unknown }).text_config, where: `${where}, text_config` };
+/** The part of a config.json that is of one encoder: all of it, or what stands under a name of the joined model's. */
+export function partOfConfig(
+  name: "text_config" | "vision_config",
+  json: unknown,
+  where: string,
+): { json: unknown; where: string } {
+  if (typeof json !== "object" || json === null || !Object.hasOwn(json, name)) return { json, where };
+  return { json: (json as Record<string, unknown>)[name], where: `${where}, ${name}` };
 }
 
 /** transformers' names for the sizes of a text transformer. */
