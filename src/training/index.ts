@@ -9,4 +9,4 @@ export { initialize } from "./initialize.ts";
 export { type LearningRate, learningRateAt } from "./learning-rate.ts";
 export { minSnrWeights } from "./min-snr.ts";
 export { addNoise, type Objective, targetOf } from "./objective.ts";
-export type { Task } from "./task.ts";
+export type { Samples, Task } from "./task.ts";

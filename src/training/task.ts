@@ -18,6 +18,19 @@ export interface Task<Batch extends tf.TensorContainer = tf.TensorContainer, Sta
   prepare(examples: readonly Example[], draws: Draws, stage: Stage): Promise<Batch>;
   /** The mean loss of a batch, a scalar: plain operations of tfjs, which the trainer differentiates. */
   loss(batch: Batch, stage: Stage): tf.Scalar;
-  /** Pictures that show how far the training is. Given the weights that would be kept, averaged where there is an average. */
-  sample?(signal?: AbortSignal): Promise<readonly Picture[]>;
+  /**
+   * How far the training is, shown on examples that are kept from it. Given the weights that would be kept, averaged where there
+   * is an average.
+   */
+  sample?(examples: readonly Example[], signal?: AbortSignal): Promise<Samples>;
+  /** Fields of models' config.json files that follow from the weights, by the models' names; known at the end. */
+  finish?(examples: readonly Example[]): Promise<Readonly<Record<string, Readonly<Record<string, unknown>>>>>;
+}
+
+export interface Samples {
+  /** To be looked at in rows of `columns`. */
+  readonly pictures: readonly Picture[];
+  readonly columns?: number;
+  /** To be written into the log: { psnr: 30.1 }. */
+  readonly figures?: Readonly<Record<string, number>>;
 }
