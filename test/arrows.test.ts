@@ -51,6 +51,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "config.ts": ["errors.ts"],
   random: ["errors.ts"],
   image: ["errors.ts", "files.ts", "config.ts"],
+  scenes: ["errors.ts", "random", "image"],
   tokenizers: ["errors.ts", "emscripten.ts", "files.ts", "config.ts"],
   schedulers: ["errors.ts", "config.ts"],
   backends: ["errors.ts", "emscripten.ts"],

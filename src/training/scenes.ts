@@ -1,0 +1,43 @@
+import { InputError } from "../errors.ts";
+import { captionsOf, drawScene, mascots, randomScene } from "../scenes/index.ts";
+import type { Dataset, Example } from "./dataset.ts";
+
+export interface ScenesOptions {
+  seed: number;
+  /** How many scenes; the i-th is the same whatever this is. */
+  count: number;
+  /** Sizes in turn: the i-th scene counts as one of the i-th. Each is drawn in whatever size is asked for. */
+  sizes?: readonly (readonly [width: number, height: number])[];
+}
+
+/** Scenes that are drawn when they are read, none of them of a held-out combination. Their captions: Japanese, English. */
+export class ScenesDataset implements Dataset {
+  readonly length: number;
+  readonly #seed: number;
+  readonly #sizes: readonly (readonly [width: number, height: number])[];
+
+  /** @throws InputError where there are no scenes, or no sizes */
+  constructor({ seed, count, sizes = [[64, 64]] }: ScenesOptions) {
+    if (!(Number.isSafeInteger(count) && count > 0)) throw new InputError(`${count} scenes can't be made: 1 at least.`);
+    if (sizes.length === 0) throw new InputError("Scenes need at least one size to be drawn in.");
+    this.length = count;
+    this.#seed = seed;
+    this.#sizes = sizes;
+  }
+
+  sizeOf(index: number): readonly [width: number, height: number] {
+    return this.#sizes[index % this.#sizes.length]!;
+  }
+
+  /** Drawn anew at that size, so nothing is ever cropped. @throws InputError where a side is under 32 pixels */
+  async read(index: number, width: number, height: number): Promise<Example> {
+    const scene = randomScene(this.#seed, index);
+    return {
+      picture: drawScene(scene, width, height),
+      captions: captionsOf(scene, this.#seed, index),
+      labels: "mascot" in scene.subject ? [mascots[scene.subject.mascot].ja[0]] : [],
+      original: [width, height],
+      crop: [0, 0],
+    };
+  }
+}
