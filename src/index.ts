@@ -7,6 +7,7 @@ export * from "./models/index.ts";
 export * from "./ops/index.ts";
 export * from "./pipelines/index.ts";
 export * from "./random/index.ts";
+export * from "./scenes/index.ts";
 export * from "./schedulers/index.ts";
 export * from "./tokenizers/index.ts";
 export * from "./training/index.ts";

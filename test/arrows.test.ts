@@ -65,7 +65,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     ...["backends", "ops", "layers", "models", "weights"],
   ],
   training: [
-    ...["errors.ts", "files.ts", "config.ts", "random", "image", "tokenizers", "schedulers"],
+    ...["errors.ts", "files.ts", "config.ts", "random", "image", "scenes", "tokenizers", "schedulers"],
     ...["backends", "ops", "layers", "models", "weights", "pipelines"],
   ],
   inspect: ["errors.ts", "files.ts", "random", "backends", "layers", "models", "weights", "pipelines"],

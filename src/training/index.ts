@@ -9,4 +9,5 @@ export { initialize } from "./initialize.ts";
 export { type LearningRate, learningRateAt } from "./learning-rate.ts";
 export { minSnrWeights } from "./min-snr.ts";
 export { addNoise, type Objective, targetOf } from "./objective.ts";
+export { ScenesDataset, type ScenesOptions } from "./scenes.ts";
 export type { Samples, Task } from "./task.ts";

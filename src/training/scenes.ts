@@ -1,5 +1,5 @@
 import { InputError } from "../errors.ts";
-import { captionsOf, drawScene, mascots, randomScene } from "../scenes/index.ts";
+import { captionsOf, drawScene, randomScene, vocabulary } from "../scenes/index.ts";
 import type { Dataset, Example } from "./dataset.ts";
 
 export interface ScenesOptions {
@@ -35,7 +35,7 @@ export class ScenesDataset implements Dataset {
     return {
       picture: drawScene(scene, width, height),
       captions: captionsOf(scene, this.#seed, index),
-      labels: "mascot" in scene.subject ? [mascots[scene.subject.mascot].ja[0]] : [],
+      labels: "mascot" in scene.subject ? [vocabulary.mascots[scene.subject.mascot].ja[0]] : [],
       original: [width, height],
       crop: [0, 0],
     };
