@@ -31,6 +31,7 @@ export interface CommandOptions extends BackendChoice {
   width?: number;
   height?: number;
   numImages?: number;
+  batchSize?: number;
   scheduler?: string;
   eta?: number;
   generator?: "cpu" | "cuda";
@@ -77,6 +78,11 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
       )
       .option("--height <pixels>", "likewise", integer({ min: 1, max: 16384 }))
       .option("--num-images <n>", "pictures for each prompt (default: 1)", integer({ min: 1, max: 10000 }))
+      .option(
+        "--batch-size <n>",
+        "pictures that are denoised together: faster with small models, more memory (default: 1)",
+        integer({ min: 1, max: 10000 }),
+      )
       .option("--scheduler <name>", "ddim (default: the model's)")
       .option("--eta <x>", "noise that DDIM adds in each step (default: 0)", decimal({ min: 0, max: 1 }))
       .addOption(
@@ -183,6 +189,7 @@ async function requestFrom(
     width: options.width,
     height: options.height,
     numImages: options.numImages,
+    batchSize: options.batchSize,
     eta: options.eta,
     textMask: options.textMask,
     textHiddenState: options.textHiddenState,

@@ -7,7 +7,7 @@ import { classifierFreeGuidance, rescaleGuidance } from "./guidance.ts";
 import { keepUnmasked } from "./inpaint.ts";
 import { randn } from "./noise.ts";
 import type { Request } from "./request.ts";
-import { stack, type TensorData, takeData, toTensor } from "./tensor-data.ts";
+import { pick, stack, type TensorData, takeData, toTensor } from "./tensor-data.ts";
 
 /** What a step has come to. */
 export interface GenerationStep {
@@ -21,8 +21,8 @@ export interface GenerationStep {
 }
 
 /**
- * Takes the noise out of every canvas, step by step. The UNet sees one picture at a time, so that memory does not grow with
- * their number; each has its own generator and sampler, so their numbers are those of a batch.
+ * Takes the noise out of every canvas, step by step. The UNet sees `batchSize` pictures at a time, one where nothing is said, so
+ * that memory does not grow with their number; each has its own generator and sampler, so their numbers are those of one batch.
  */
 export async function* denoise(
   canvases: readonly Canvas[],
@@ -31,32 +31,39 @@ export async function* denoise(
 ): AsyncGenerator<GenerationStep> {
   const { timesteps } = canvases[0]!;
   const steps = timesteps.length;
+  const groups = inGroups(canvases, request.batchSize);
   const tell = (done: number) => request.onProgress({ task: "denoising", done: Math.min(done, steps), total: steps });
   let stagesOfRun = Number.POSITIVE_INFINITY; // of the UNet: known after its first run
 
   tell(0);
   for (const [index, timestep] of timesteps.entries()) {
-    for (const [i, canvas] of canvases.entries()) {
+    for (const [i, group] of groups.entries()) {
       let stages = 0;
-      const onStage = () => tell(index + (i + ++stages / stagesOfRun) / canvases.length);
-      canvas.latents = await step(canvas, index, unet, request, onStage);
+      const onStage = () => tell(index + (i + ++stages / stagesOfRun) / groups.length);
+      const latents = await step(group, index, unet, request, onStage);
       stagesOfRun = stages + 1;
-      checkFinite(canvas.latents, `step ${index + 1}`);
+      checkFinite(latents, `step ${index + 1}`);
+      for (const [j, canvas] of group.entries()) canvas.latents = pick(latents, j);
     }
     tell(index + 1);
     yield { step: index + 1, steps, timestep, latents: stack(canvases.map(({ latents }) => latents)) };
   }
 }
 
+function inGroups<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** The latents of some canvases after the step, [B, C, h, w]. */
 async function step(
-  canvas: Canvas,
+  canvases: readonly Canvas[],
   index: number,
   unet: UNet,
   request: Request,
   onStage: () => void,
 ): Promise<TensorData> {
-  const timestep = canvas.timesteps[index]!;
-  const inputs = tf.tidy(() => inputsOf(canvas, timestep, unet));
+  const timestep = canvases[0]!.timesteps[index]!;
+  const inputs = tf.tidy(() => inputsOf(canvases, timestep, unet));
   try {
     const { latents, context, pooled } = inputs;
     const conditions: UNetConditions = pooled
@@ -65,7 +72,12 @@ async function step(
     const stages = unet.stages(latents, timestep, context, conditions);
     const prediction = await runStages(stages, { signal: request.signal, onStage });
     try {
-      return await takeData(tf.tidy(() => next(canvas, index, prediction, request)));
+      return await takeData(
+        tf.tidy(() => {
+          const predictions = tf.split<tf.Tensor4D>(prediction, canvases.length);
+          return tf.concat(canvases.map((canvas, i) => next(canvas, index, predictions[i]!, request)));
+        }),
+      );
     } finally {
       prediction.dispose();
     }
@@ -74,14 +86,17 @@ async function step(
   }
 }
 
-/** The latents, once without and once with the prompt where the request is guided, in diffusers' order. */
-function inputsOf({ latents, positive, negative, sampler }: Canvas, timestep: number, unet: UNet) {
-  const texts = negative ? [negative, positive] : [positive];
-  const scaled = sampler.scaleModelInput(toTensor<tf.Tensor4D>(latents), timestep);
+/** Of each canvas the latents, once without and once with the prompt where the request is guided, in diffusers' order. */
+function inputsOf(canvases: readonly Canvas[], timestep: number, unet: UNet) {
+  const texts = canvases.flatMap(({ positive, negative }) => (negative ? [negative, positive] : [positive]));
+  const scaled = canvases.flatMap(({ latents, negative, sampler }) => {
+    const one = sampler.scaleModelInput(toTensor<tf.Tensor4D>(latents), timestep);
+    return negative ? [one, one] : [one];
+  });
   return {
-    latents: tf.concat(texts.map(() => scaled)), // [1 or 2, h, w, C]
-    context: tf.concat(texts.map(({ embeds }) => toTensor<tf.Tensor3D>(embeds))), // [1 or 2, N, C]
-    pooled: unet.config.textTime && tf.concat(texts.map(({ pooled }) => toTensor<tf.Tensor2D>(pooled))), // [1 or 2, P]
+    latents: tf.concat(scaled), // [B or 2 B, h, w, C]
+    context: tf.concat(texts.map(({ embeds }) => toTensor<tf.Tensor3D>(embeds))), // [B or 2 B, N, C]
+    pooled: unet.config.textTime && tf.concat(texts.map(({ pooled }) => toTensor<tf.Tensor2D>(pooled))), // [B or 2 B, P]
   };
 }
 

@@ -40,7 +40,7 @@ function phasesOf(parts: PipelineParts, request: Request): Phase[] {
   const across = Math.ceil(Math.max(request.height, request.width) / largestSide);
   const cells = (side: number) => Math.ceil(side / cell / across);
   const latents = [cells(request.height), cells(request.width), config.inChannels] as const;
-  const batch = request.guidanceScale > 1 ? 2 : 1;
+  const batch = request.batchSize * (request.guidanceScale > 1 ? 2 : 1);
 
   const phases = [
     phase(textEncoder, 1, (input) => textEncoder.model.stages(input([1, tokenizer.length], "int32") as tf.Tensor2D)),
@@ -91,8 +91,9 @@ function workingBytes({ model }: LazyModel, stages: (input: Input) => Stages<tf.
   );
 }
 
-function advice({ width, height, guidanceScale, tiledDecode, seeds }: Request): string {
+function advice({ width, height, guidanceScale, tiledDecode, seeds, batchSize }: Request): string {
   const ideas = [`a smaller picture than ${width} × ${height}`, ...(tiledDecode ? [] : ["decoding in tiles"])];
+  if (batchSize > 1) ideas.unshift("a smaller batch");
   if (seeds.length > 1) ideas.unshift("fewer pictures at a time");
   if (guidanceScale > 1) ideas.push("no guidance");
   return `try ${ideas.join(", ")}, another backend, or a machine with more memory`;

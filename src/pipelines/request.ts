@@ -26,6 +26,8 @@ export interface GenerateOptions {
   height?: number | undefined;
   /** Pictures for each prompt. */
   numImages?: number | undefined;
+  /** Pictures that the UNet sees at a time, 1 where nothing is said: more take more memory, and less time where it is small. */
+  batchSize?: number | undefined;
   /** DDIM's η: 0 is deterministic, 1 as noisy as DDPM. */
   eta?: number | undefined;
   textMask?: TextMask | undefined;
@@ -69,6 +71,7 @@ export interface Request {
   guidanceRescale: number;
   width: number;
   height: number;
+  batchSize: number;
   eta: number;
   textMask: TextMask;
   textHiddenState: TextHiddenState;
@@ -116,6 +119,7 @@ export function resolveRequest(options: GenerateOptions, limits: RequestLimits):
     guidanceRescale: within("guidanceRescale", options.guidanceRescale ?? defaults.guidanceRescale, 0, 1),
     width: side("width", options.width ?? ownSize?.width ?? defaults.width, ownSize?.width, cell),
     height: side("height", options.height ?? ownSize?.height ?? defaults.height, ownSize?.height, cell),
+    batchSize: Math.min(count, whole("batchSize", options.batchSize ?? 1, 1, maxPictures)),
     eta: within("eta", options.eta ?? 0, 0, 1),
     textMask: oneOf("textMask", options.textMask ?? defaults.textMask, textMasks),
     textHiddenState: oneOf("textHiddenState", options.textHiddenState ?? defaults.textHiddenState, textHiddenStates),

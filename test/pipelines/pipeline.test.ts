@@ -111,6 +111,22 @@ describe("every setting goes the reference's way", () => {
   });
 });
 
+test.each([2, 3, 10])(
+  "pictures that are denoised together, at most %d, are those of one after another",
+  async (batchSize) => {
+    const options = {
+      prompt: [prompt, "waterfall, impressionism painting"],
+      numImages: 2,
+      seed: 7,
+      steps: 3,
+      batchSize,
+    };
+    const { worst, source } = await run("batch", { ...usual, similarityCheck: false, ...options });
+    await source.close();
+    expectAccurate(latents, worst);
+  },
+);
+
 describe("what a negative prompt that is not given stands for", () => {
   test.each([
     ["zeros", undefined],

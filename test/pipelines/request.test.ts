@@ -27,6 +27,12 @@ describe("a request", () => {
     expect(seeds).toEqual([7, 8, 9, 10]);
   });
 
+  test("has batches of no more than its pictures", () => {
+    expect(resolve({}).batchSize).toBe(1);
+    expect(resolve({ prompt: ["a", "b"], numImages: 2, batchSize: 3 }).batchSize).toBe(3);
+    expect(resolve({ prompt: ["a", "b"], batchSize: 32 }).batchSize).toBe(2);
+  });
+
   test("counts seeds exactly beyond what a number holds", () => {
     expect(resolve({ seed: 2 ** 53 - 2, numImages: 4 }).seeds).toEqual([
       ...[2 ** 53 - 2, 2 ** 53 - 1, 2n ** 53n, 2n ** 53n + 1n],
@@ -47,6 +53,7 @@ describe("refused, by name,", () => {
     ["more prompts than pictures", { prompt: new Array(10_001).fill("a") }, /10001 prompts; one call makes 10000/],
     ["more pictures", { prompt: ["a", "b"], numImages: 5001 }, /numImages is 5001; .* from 1 to 5000/],
     ["negative prompts of another number", { negativePrompt: ["a", "b"] }, /2 texts for 1 prompts/],
+    ["a batch of none", { batchSize: 0 }, /batchSize is 0; it must be a whole number from 1/],
     ["half a seed", { seed: 1.5 }, /seed 1.5/],
     ["a seed that a number does not hold", { seed: 2 ** 53 }, /seed 9007199254740992/],
     ["a batch that runs past the last seed", { seed: 2n ** 64n - 1n, numImages: 2 }, /18446744073709551616/],
