@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { Autoencoder } from "../models/autoencoder.ts";
 import { pixelsPerCell } from "../models/autoencoder-config.ts";
+import type { UNet } from "../models/unet.ts";
 import type { Generator } from "../random/index.ts";
 import { type Sampler, startStep } from "../schedulers/index.ts";
 import { drawLatents, type PosteriorData } from "./encode.ts";
@@ -29,6 +31,12 @@ export interface Canvas {
   latents: TensorData;
 }
 
+/** What a picture takes of a pipeline before it is denoised. */
+interface CanvasParts extends Pick<PipelineParts, "scheduler" | "forceZerosForEmptyPrompt"> {
+  unet: { readonly model: UNet };
+  autoencoder: { readonly model: Autoencoder };
+}
+
 /**
  * A canvas for every picture of a request: its texts, its noise, and its own way from noise to picture.
  * @param posterior of the picture to start from
@@ -36,7 +44,7 @@ export interface Canvas {
 export function prepareCanvases(
   request: Request,
   texts: ReadonlyMap<string, Conditioning>,
-  { scheduler, unet, autoencoder, forceZerosForEmptyPrompt }: PipelineParts,
+  { scheduler, unet, autoencoder, forceZerosForEmptyPrompt }: CanvasParts,
   posterior?: PosteriorData,
 ): Promise<Canvas[]> {
   const { config } = unet.model;

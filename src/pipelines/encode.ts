@@ -16,7 +16,7 @@ export interface PosteriorData {
 export async function encodePicture(
   { width, height, data }: Picture,
   autoencoder: Autoencoder,
-  { signal }: Request,
+  { signal }: Pick<Request, "signal">,
 ): Promise<PosteriorData> {
   const pixels = Float32Array.from(data, (value) => 2 * Math.fround(value / 255) - 1);
   const x = tf.tensor4d(pixels, [1, height, width, 3]);

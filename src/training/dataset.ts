@@ -3,6 +3,8 @@ import type { Picture } from "../image/index.ts";
 /** A picture to learn from, of the size that was asked for. */
 export interface Example {
   picture: Picture;
+  /** Equal for equal pictures, so that what is computed of one may be kept. Absent where a picture is a new one each time. */
+  key?: string | undefined;
   /** What it shows, in one language each. */
   captions: readonly string[];
   /** The characters that it shows, by name. */

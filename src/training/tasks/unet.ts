@@ -1,0 +1,233 @@
+import * as tf from "@tensorflow/tfjs-core";
+import * as z from "zod";
+import { ConfigError } from "../../errors.ts";
+import { readJsonFile } from "../../files.ts";
+import type { Picture } from "../../image/index.ts";
+import { type Named, type Parameter, parameters } from "../../layers/index.ts";
+import { Autoencoder } from "../../models/autoencoder.ts";
+import { SiglipTextModel } from "../../models/siglip-text.ts";
+import { UNet } from "../../models/unet.ts";
+import { stack, toTensor } from "../../pipelines/tensor-data.ts";
+import { type DdimConfig, DdimScheduler, ddimConfigFrom } from "../../schedulers/index.ts";
+import { openTokenizer } from "../../tokenizers/index.ts";
+import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
+import type { Example } from "../dataset.ts";
+import type { Draws } from "../draws.ts";
+import { dropCaptions } from "../dropout.ts";
+import { assignNoise } from "../immiscible.ts";
+import { initialize } from "../initialize.ts";
+import type { OpenTaskOptions, TaskKind } from "../kind.ts";
+import { minSnrWeights } from "../min-snr.ts";
+import { addNoise, targetOf } from "../objective.ts";
+import type { Task } from "../task.ts";
+import { Latents } from "./latents.ts";
+import { drawSamples, type SampleModels } from "./unet-samples.ts";
+
+const folder = z.string().min(1, "it must be the path of a folder");
+const pixels = z.int().min(8).max(2048);
+
+const modelSchema = z.strictObject({
+  unet: folder,
+  vae: folder,
+  text_encoder: folder,
+  tokenizer: folder,
+  scheduler: folder,
+  /** What is drawn to see how far the training is, always from the same noise. */
+  samples: z
+    .strictObject({
+      prompts: z.array(z.string().min(1)).min(1),
+      width: pixels,
+      height: pixels,
+      steps: z.int().min(1).max(1000).default(25),
+      guidanceScale: z.number().default(5),
+      guidanceRescale: z.number().min(0).max(1).default(0.7),
+    })
+    .optional(),
+});
+
+const stageSchema = z.strictObject({
+  /**
+   * What is trained. Japanese Stable Diffusion (Shing and Sawada 2022) began with a text encoder for a UNet that stayed as it
+   * was, and then trained both.
+   */
+  train: z.enum(["unet", "text", "both"]).default("unet"),
+  /**
+   * By default the scheduler's `prediction_type`. Its `rescale_betas_zero_snr` is for v: of noise alone, to say what is noise
+   * teaches nothing (Lin et al. 2023, section 3.2).
+   */
+  objective: z.enum(["epsilon", "v_prediction"]).optional(),
+  /** γ of Min-SNR; without it every picture's loss counts the same. */
+  minSnrGamma: z.number().positive("it must be over 0").optional(),
+  /** Whether each picture is given noise of the batch that is near. */
+  immiscible: z.boolean().default(false),
+  /** The share of captions that are made empty, for guidance. */
+  dropCaption: z.number().min(0).max(1).default(0.1),
+});
+
+export type UNetStage = z.output<typeof stageSchema>;
+type Samples = NonNullable<z.output<typeof modelSchema>["samples"]>;
+
+/** B pictures, N tokens, C and P channels of a text. */
+interface UNetBatch extends tf.TensorContainerObject {
+  /** [B, h, w, Z], without noise. */
+  latents: tf.Tensor4D;
+  noise: tf.Tensor4D;
+  times: number[];
+  /** SDXL's numbers of each picture. */
+  timeIds: number[][];
+  /** Token ids and their mask [B, N] of a text encoder that is trained; else what it made of them, [B, N, C] and [B, P]. */
+  text: { ids: tf.Tensor2D; attentionMask: tf.Tensor2D } | { context: tf.Tensor3D; pooled: tf.Tensor2D };
+}
+
+export interface UNetTaskParts extends SampleModels {
+  readonly scheduler: DdimConfig;
+  readonly samples?: Samples | undefined;
+}
+
+/** Latent diffusion (Rombach et al. 2022): a UNet learns to take the noise out of latents, told the time and a text. */
+export class UNetTask implements Task<UNetBatch, UNetStage> {
+  readonly models: { readonly unet: UNet; readonly text_encoder: SiglipTextModel };
+  readonly #parts: UNetTaskParts;
+  readonly #latents: Latents;
+  /** Of the stage that was last prepared for: samples are drawn as it learns. */
+  #scheduler: DdimScheduler;
+
+  /** All models are loaded. The autoencoder stays as it is. */
+  constructor(parts: UNetTaskParts) {
+    this.models = { unet: parts.unet, text_encoder: parts.textEncoder };
+    this.#parts = parts;
+    this.#latents = new Latents(parts.autoencoder);
+    this.#scheduler = new DdimScheduler(parts.scheduler);
+  }
+
+  trained({ train }: UNetStage): readonly Named<Parameter>[] {
+    const { unet, text_encoder } = this.models;
+    return [
+      ...(train === "text" ? [] : parameters(unet, "unet")),
+      ...(train === "unet" ? [] : parameters(text_encoder, "text_encoder")),
+    ];
+  }
+
+  async prepare(examples: readonly Example[], draws: Draws, stage: UNetStage): Promise<UNetBatch> {
+    const { alphasCumprod } = this.#schedulerFor(stage);
+    const times = draws.below(alphasCumprod.length, examples.length);
+    const captions = dropCaptions(chooseCaptions(examples, draws), stage.dropCaption, draws);
+    const latents = stack(await Promise.all(examples.map((example) => this.#latents.of(example))));
+    const drawn = draws.normal(latents.data.length);
+    const noise = stage.immiscible ? assignNoise(latents.data, drawn, examples.length) : drawn;
+    return tf.tidy(() => ({
+      latents: toTensor<tf.Tensor4D>(latents),
+      noise: toTensor<tf.Tensor4D>({ ...latents, data: noise }),
+      times,
+      timeIds: examples.map(timeIds),
+      text: this.#textOf(captions, stage),
+    }));
+  }
+
+  loss({ latents, noise, times, timeIds, text }: UNetBatch, stage: UNetStage): tf.Scalar {
+    const { unet } = this.models;
+    const { alphasCumprod, config } = this.#schedulerFor(stage);
+    const objective = stage.objective ?? (config.predictionType as "epsilon" | "v_prediction");
+    const alphas = times.map((time) => alphasCumprod[time]!);
+    const { context, pooled } = "ids" in text ? this.#encode(text) : text;
+    const conditions = unet.config.textTime ? { pooled, timeIds } : {};
+    const prediction = unet.apply(addNoise(latents, noise, alphas), times, context, conditions);
+    const errors = tf.sub(prediction, targetOf(objective, latents, noise, alphas));
+    const losses = tf.mean(tf.square(errors), [1, 2, 3]); // [B]
+    const { minSnrGamma } = stage;
+    return tf.mean(minSnrGamma ? tf.mul(losses, minSnrWeights(objective, alphas, minSnrGamma)) : losses);
+  }
+
+  async sample(signal?: AbortSignal): Promise<readonly Picture[]> {
+    const { samples } = this.#parts;
+    if (!samples) return [];
+    const { prompts, ...options } = samples;
+    return drawSamples(this.#parts, this.#scheduler, {
+      ...options,
+      prompt: prompts,
+      seed: 0,
+      textMask: "padding",
+      signal,
+    });
+  }
+
+  #schedulerFor({ objective }: UNetStage): DdimScheduler {
+    const { scheduler } = this.#parts;
+    const predictionType = objective ?? scheduler.predictionType;
+    if (this.#scheduler.config.predictionType === predictionType) return this.#scheduler;
+    const rescaleBetasZeroSnr = scheduler.rescaleBetasZeroSnr && predictionType === "v_prediction";
+    this.#scheduler = new DdimScheduler({ ...scheduler, predictionType, rescaleBetasZeroSnr });
+    return this.#scheduler;
+  }
+
+  #textOf(captions: readonly string[], { train }: UNetStage): UNetBatch["text"] {
+    const { tokenizer } = this.#parts;
+    const encodings = captions.map((caption) => tokenizer.encode(caption));
+    const matrix = (rows: Int32Array[]) =>
+      tf.tensor2d(
+        rows.flatMap((row) => [...row]),
+        [rows.length, tokenizer.length],
+        "int32",
+      );
+    const ids = matrix(encodings.map((encoding) => encoding.ids));
+    const attentionMask = matrix(encodings.map((encoding) => encoding.attentionMask));
+    return train === "unet" ? this.#encode({ ids, attentionMask }) : { ids, attentionMask };
+  }
+
+  #encode({ ids, attentionMask }: { ids: tf.Tensor2D; attentionMask: tf.Tensor2D }) {
+    const encoding = this.models.text_encoder.apply(ids, { mask: "padding", attentionMask });
+    return { context: encoding.lastHiddenState, pooled: encoding.pooled };
+  }
+}
+
+/** Of the captions of each picture one, of whichever language. */
+function chooseCaptions(examples: readonly Example[], draws: Draws): string[] {
+  const chances = draws.uniform(examples.length);
+  return examples.map(({ captions }, i) => captions[Math.floor(chances[i]! * captions.length)]!);
+}
+
+/** SDXL's micro-conditioning (Podell et al. 2023), in diffusers' order: how large the picture was, where it was cut, its size. */
+function timeIds({ picture, original: [width, height], crop: [top, left] }: Example): number[] {
+  return [height, width, top, left, picture.height, picture.width];
+}
+
+/** How a configuration file says it. */
+export const unetTask: TaskKind<typeof modelSchema, typeof stageSchema> = {
+  model: modelSchema,
+  stage: stageSchema,
+  open: async (model, options) => new UNetTask(await openParts(model, options)),
+};
+
+async function openParts(model: z.output<typeof modelSchema>, { seed }: OpenTaskOptions): Promise<UNetTaskParts> {
+  const unet = await openComponentOf(UNet, model.unet);
+  const autoencoder = await openComponentOf(Autoencoder, model.vae);
+  const textEncoder = await openComponentOf(SiglipTextModel, model.text_encoder);
+  const where = `${model.scheduler}/scheduler_config.json`;
+  const scheduler = ddimConfigFrom(await readJsonFile(where), where);
+  if (scheduler.predictionType === "sample") {
+    throw new ConfigError(`${where}: a UNet can't be trained for the "prediction_type" "sample" yet.`);
+  }
+  const tokenizer = await openTokenizer(model.tokenizer, undefined, positionsOf(textEncoder));
+  const [vocabulary] = textEncoder.embeddings.tokenEmbedding.weight.shape;
+  if (tokenizer.vocabularySize > vocabulary! || tokenizer.length > positionsOf(textEncoder)) {
+    throw new ConfigError(
+      `${model.tokenizer} makes ${tokenizer.length} tokens out of ${tokenizer.vocabularySize}; the text encoder in ` +
+        `${model.text_encoder} takes ${positionsOf(textEncoder)} out of ${vocabulary}.`,
+    );
+  }
+  await loadComponent(autoencoder, model.vae);
+  for (const [i, [one, path]] of (
+    [
+      [unet, model.unet],
+      [textEncoder, model.text_encoder],
+    ] as const
+  ).entries()) {
+    if (await hasWeights(path)) await loadComponent(one, path);
+    else initialize(one, seed + i);
+  }
+  return { unet, autoencoder, textEncoder, tokenizer, scheduler, samples: model.samples };
+}
+
+function positionsOf({ embeddings }: SiglipTextModel): number {
+  return embeddings.positionEmbedding.weight.shape[0]!;
+}

@@ -1,0 +1,94 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, test } from "vitest";
+import { useBackend } from "../../../src/backends/index.ts";
+import { AdamW, Draws, type Example, registerGradients, type UNetTask, unetTask } from "../../../src/training/index.ts";
+
+// wasm has no gradients of convolutions.
+beforeAll(() => useBackend("onnxruntime"));
+beforeAll(registerGradients);
+
+const tiny = new URL("../../../weights/tiny", import.meta.url).pathname;
+const folders = {
+  unet: `${tiny}/unet`,
+  vae: `${tiny}/vae`,
+  text_encoder: `${tiny}/text_encoder`,
+  tokenizer: `${tiny}/tokenizer`,
+  scheduler: `${tiny}/scheduler`,
+};
+const samples = {
+  prompts: ["花", "a flower"],
+  width: 32,
+  height: 48,
+  steps: 2,
+  guidanceScale: 5,
+  guidanceRescale: 0.7,
+};
+
+function example(i: number): Example {
+  const [width, height] = [32, 48];
+  const data = Uint8Array.from({ length: width * height * 3 }, (_, j) => (j * (i + 3)) % 256);
+  const picture = { width, height, data };
+  return { picture, key: `${i}`, captions: ["花", "a flower"], labels: [], original: [64, 96], crop: [1, 2] };
+}
+
+const open = () => unetTask.open(unetTask.model.parse({ ...folders, samples }), { seed: 1 }) as Promise<UNetTask>;
+const stageOf = (options: object) => unetTask.stage.parse(options);
+const examples = [example(0), example(1), example(2)];
+
+describe.each(["unet", "text", "both"] as const)("training of %s", (train) => {
+  test("lowers the loss of a batch, and leaves no tensor", async () => {
+    const task = await open();
+    const stage = stageOf({ train, minSnrGamma: 5, immiscible: true, dropCaption: 0.5 });
+    const trained = task.trained(stage);
+    const optimizer = new AdamW(trained);
+    const variables = trained.map(([, { value }]) => value as tf.Variable);
+    const losses: number[] = [];
+    let tensors = 0;
+    for (let step = 0; step < 4; step++) {
+      const batch = await task.prepare(examples, new Draws(1, 0), stage);
+      const loss = tf.tidy(() => {
+        const { value, grads } = tf.variableGrads(() => task.loss(batch, stage), variables);
+        expect(Object.keys(grads).length).toBeGreaterThan(variables.length - 5);
+        optimizer.step(
+          variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)),
+          1e-3,
+        );
+        return value;
+      });
+      losses.push((await loss.data())[0]!);
+      tf.dispose([loss, batch]);
+      if (step > 0) expect(tf.memory().numTensors).toBe(tensors);
+      tensors = tf.memory().numTensors;
+    }
+    expect(losses.at(-1)).toBeLessThan(losses[0]!);
+  });
+});
+
+test("a batch follows from the draws, and its latents do not depend on the others", async () => {
+  const task = await open();
+  const stage = stageOf({});
+  const latents = async (of: Example[]) => {
+    const batch = await task.prepare(of, new Draws(3, 4), stage);
+    return { ...batch, latents: await batch.latents.array(), noise: await batch.noise.array() };
+  };
+  const [all, again, alone] = [await latents(examples), await latents(examples), await latents([examples[1]!])];
+  expect(again.latents).toEqual(all.latents);
+  expect(again.noise).toEqual(all.noise);
+  expect(again.times).toEqual(all.times);
+  expect(alone.latents[0]).toEqual(all.latents[1]);
+  expect(all.timeIds[0]).toEqual([96, 64, 1, 2, 48, 32]);
+});
+
+test("samples are drawn for either objective", async () => {
+  const task = await open();
+  for (const objective of ["epsilon", "v_prediction"] as const) {
+    tf.dispose(await task.prepare(examples, new Draws(0, 0), stageOf({ objective })));
+    const before = tf.memory().numTensors;
+    const pictures = await task.sample();
+    expect(tf.memory().numTensors).toBe(before);
+    expect(pictures.map(({ width, height }) => [width, height])).toEqual([
+      [32, 48],
+      [32, 48],
+    ]);
+  }
+});
