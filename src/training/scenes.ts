@@ -34,6 +34,7 @@ export class ScenesDataset implements Dataset {
     const scene = randomScene(this.#seed, index);
     return {
       picture: drawScene(scene, width, height),
+      key: `${this.#seed} ${index}`,
       captions: captionsOf(scene, this.#seed, index),
       labels: "mascot" in scene.subject ? [vocabulary.mascots[scene.subject.mascot].ja[0]] : [],
       original: [width, height],

@@ -2,7 +2,6 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as z from "zod";
 import { ConfigError } from "../../errors.ts";
 import { readJsonFile } from "../../files.ts";
-import type { Picture } from "../../image/index.ts";
 import { type Named, type Parameter, parameters } from "../../layers/index.ts";
 import { Autoencoder } from "../../models/autoencoder.ts";
 import { SiglipTextModel } from "../../models/siglip-text.ts";
@@ -19,12 +18,11 @@ import { initialize } from "../initialize.ts";
 import type { OpenTaskOptions, TaskKind } from "../kind.ts";
 import { minSnrWeights } from "../min-snr.ts";
 import { addNoise, targetOf } from "../objective.ts";
-import type { Task } from "../task.ts";
+import type { Samples, Task } from "../task.ts";
 import { Latents } from "./latents.ts";
 import { drawSamples, type SampleModels } from "./unet-samples.ts";
 
 const folder = z.string().min(1, "it must be the path of a folder");
-const pixels = z.int().min(8).max(2048);
 
 const modelSchema = z.strictObject({
   unet: folder,
@@ -32,17 +30,6 @@ const modelSchema = z.strictObject({
   text_encoder: folder,
   tokenizer: folder,
   scheduler: folder,
-  /** What is drawn to see how far the training is, always from the same noise. */
-  samples: z
-    .strictObject({
-      prompts: z.array(z.string().min(1)).min(1),
-      width: pixels,
-      height: pixels,
-      steps: z.int().min(1).max(1000).default(25),
-      guidanceScale: z.number().default(5),
-      guidanceRescale: z.number().min(0).max(1).default(0.7),
-    })
-    .optional(),
 });
 
 const stageSchema = z.strictObject({
@@ -65,7 +52,6 @@ const stageSchema = z.strictObject({
 });
 
 export type UNetStage = z.output<typeof stageSchema>;
-type Samples = NonNullable<z.output<typeof modelSchema>["samples"]>;
 
 /** B pictures, N tokens, C and P channels of a text. */
 interface UNetBatch extends tf.TensorContainerObject {
@@ -81,7 +67,6 @@ interface UNetBatch extends tf.TensorContainerObject {
 
 export interface UNetTaskParts extends SampleModels {
   readonly scheduler: DdimConfig;
-  readonly samples?: Samples | undefined;
 }
 
 /** Latent diffusion (Rombach et al. 2022): a UNet learns to take the noise out of latents, told the time and a text. */
@@ -138,17 +123,14 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
     return tf.mean(minSnrGamma ? tf.mul(losses, minSnrWeights(objective, alphas, minSnrGamma)) : losses);
   }
 
-  async sample(signal?: AbortSignal): Promise<readonly Picture[]> {
-    const { samples } = this.#parts;
-    if (!samples) return [];
-    const { prompts, ...options } = samples;
-    return drawSamples(this.#parts, this.#scheduler, {
-      ...options,
-      prompt: prompts,
-      seed: 0,
-      textMask: "padding",
-      signal,
-    });
+  /** What the examples' captions, in one language each, are drawn as; always from the same noise. */
+  async sample(examples: readonly Example[], signal?: AbortSignal): Promise<Samples> {
+    const [first] = examples;
+    if (!first) return { pictures: [] };
+    const { width, height } = first.picture;
+    const prompt = examples.map(({ captions }, i) => captions[i % captions.length]!);
+    const options = { prompt, width, height, steps: 25, guidanceScale: 5, guidanceRescale: 0.7, seed: 0, signal };
+    return { pictures: await drawSamples(this.#parts, this.#scheduler, { ...options, textMask: "padding" }) };
   }
 
   #schedulerFor({ objective }: UNetStage): DdimScheduler {
@@ -225,7 +207,7 @@ async function openParts(model: z.output<typeof modelSchema>, { seed }: OpenTask
     if (await hasWeights(path)) await loadComponent(one, path);
     else initialize(one, seed + i);
   }
-  return { unet, autoencoder, textEncoder, tokenizer, scheduler, samples: model.samples };
+  return { unet, autoencoder, textEncoder, tokenizer, scheduler };
 }
 
 function positionsOf({ embeddings }: SiglipTextModel): number {
