@@ -97,7 +97,7 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
     const { alphasCumprod } = this.#schedulerFor(stage);
     const times = draws.below(alphasCumprod.length, examples.length);
     const captions = dropCaptions(chooseCaptions(examples, draws), stage.dropCaption, draws);
-    const latents = stack(await Promise.all(examples.map((example) => this.#latents.of(example))));
+    const latents = stack(await this.#latents.of(examples));
     const drawn = draws.normal(latents.data.length);
     const noise = stage.immiscible ? assignNoise(latents.data, drawn, examples.length) : drawn;
     return tf.tidy(() => ({
