@@ -11,6 +11,7 @@ import { addObserve } from "./observe.ts";
 import { addShow } from "./show.ts";
 import { heedSignals, type Interrupt } from "./signals.ts";
 import { addTensorflowLink } from "./tensorflow-link.ts";
+import { addTrain } from "./train.ts";
 import { version } from "./version.ts";
 
 // A reader that has seen enough, as `head`, closes the pipe: that is no mistake of anybody's.
@@ -47,6 +48,7 @@ for (const add of [
   addDescribe,
   addObserve,
   addCompare,
+  addTrain,
   addDoctor,
   addTensorflowLink,
 ]) {

@@ -8,6 +8,7 @@ export interface ProgressOptions {
 }
 
 const barWidth = 24;
+const maxCounted = 100_000; // what comes in larger numbers are bytes
 const redraw = 80; // milliseconds between two drawings of the bar
 const sparse = 10_000; // milliseconds between two lines where there is no terminal
 
@@ -18,6 +19,7 @@ export class Progress {
   readonly #now: () => number;
   #task = "";
   #started = 0;
+  #first = 0;
   #shown = Number.NEGATIVE_INFINITY;
   #isOpen = false;
   #isFinished = false;
@@ -28,15 +30,19 @@ export class Progress {
     this.#now = now;
   }
 
-  /** Shows that `done` of `total` is done. Another task's name begins another line. */
-  update(task: string, done: number, total: number): void {
+  /**
+   * Shows that `done` of `total` is done. Another task's name begins another line. The time left is judged from the first `done`
+   * of a task on: what was done before it says nothing of the pace.
+   * @param note what else is to be seen of it
+   */
+  update(task: string, done: number, total: number, note = ""): void {
     const now = this.#now();
     const isNew = task !== this.#task;
     if (isNew) {
       this.end();
-      [this.#task, this.#started, this.#isFinished] = [task, now, false];
+      [this.#task, this.#started, this.#first, this.#isFinished] = [task, now, done, false];
     }
-    const state = { done, total, elapsed: now - this.#started };
+    const state = { first: this.#first, done, total, elapsed: now - this.#started, note };
     const isEnd = done >= total && !this.#isFinished;
     this.#isFinished ||= isEnd;
     const isDue = now - this.#shown >= (this.#stream.isTTY ? redraw : sparse);
@@ -73,9 +79,11 @@ export class Progress {
 }
 
 interface State {
+  first: number;
   done: number;
   total: number;
   elapsed: number;
+  note: string;
 }
 
 function bar(task: string, state: State): string {
@@ -87,15 +95,15 @@ function part({ done, total }: State): number {
   return total > 0 ? Math.min(1, done / total) : 1;
 }
 
-/** "40% 16/40, 2 min 3 s left": bytes are not counted one by one. */
+/** "40% 16/40, loss 0.1, 2 min 3 s left". */
 function figures(state: State): string {
-  const count = state.total <= 10_000 ? ` ${Math.floor(state.done)}/${state.total}` : "";
-  return `${Math.floor(part(state) * 100)}%${count}${time(state)}`;
+  const count = state.total <= maxCounted ? ` ${Math.floor(state.done)}/${state.total}` : "";
+  return `${Math.floor(part(state) * 100)}%${count}${state.note && `, ${state.note}`}${time(state)}`;
 }
 
 function time(state: State): string {
-  const [done, { elapsed }] = [part(state), state];
-  if (done >= 1) return `, took ${duration(elapsed)}`;
-  if (done === 0) return "";
-  return `, ${duration((elapsed * (1 - done)) / done)} left`;
+  const { first, done, total, elapsed } = state;
+  if (done >= total) return `, took ${duration(elapsed)}`;
+  if (done <= first) return "";
+  return `, ${duration((elapsed * (total - done)) / (done - first))} left`;
 }

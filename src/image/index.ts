@@ -9,6 +9,16 @@ export {
   pictureTexts,
 } from "./metadata.ts";
 export { checkPicture, denormalize, type FloatPicture, type Picture, postprocess, quantize } from "./picture.ts";
-export { decodePng, decodePngTexts, encodePng, maxPixels, maxPngBytes, type PngText, type PngTexts } from "./png.ts";
+export {
+  decodePng,
+  decodePngSize,
+  decodePngTexts,
+  encodePng,
+  maxPixels,
+  maxPngBytes,
+  type PngText,
+  type PngTexts,
+  pngSizeBytes,
+} from "./png.ts";
 export { ImageProcessor, type ImageProcessorConfig, imageProcessorConfigFrom } from "./processor.ts";
 export { type ResampleFilter, resampleFilters, resize } from "./resize.ts";

@@ -56,6 +56,22 @@ export function decodePngTexts(bytes: Uint8Array, where: string): PngTexts {
   return readTexts(readChunks(bytes, where), where);
 }
 
+/** The bytes that `decodePngSize` needs. */
+export const pngSizeBytes = headerEnd;
+
+/**
+ * Width and height of a PNG file, in pixels, from its first bytes. See decodePng.
+ * @throws InputError where they are not those of a PNG file, or its pixels would take too much memory
+ */
+export function decodePngSize(beginning: Uint8Array, where: string): { width: number; height: number } {
+  const end = chunkBytes("IEND", new Uint8Array());
+  const { width, height } = readHeader(
+    readChunks(Buffer.concat([beginning.subarray(0, headerEnd), end]), where),
+    where,
+  );
+  return { width, height };
+}
+
 interface Chunk {
   type: string;
   data: Buffer;

@@ -1,9 +1,10 @@
-import { readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, InputError } from "../errors.ts";
-import { readJsonFile } from "../files.ts";
+import { naming, readJsonFile, writeFileAtomically } from "../files.ts";
+import type { Layer } from "../layers/index.ts";
 import { type Model, modelFrom } from "../models/model-from.ts";
-import { loadWeights, openWeights } from "../weights/index.ts";
+import { loadWeights, openWeights, saveWeights } from "../weights/index.ts";
 import { findWeights } from "../weights/open.ts";
 
 /**
@@ -48,4 +49,25 @@ export async function openComponentOf<M extends Model>(
   const model = await openComponent(folder);
   if (model instanceof kind) return model;
   throw new InputError(`${folder} holds a ${model.constructor.name}, where a ${kind.name} is needed.`);
+}
+
+export interface SaveComponentOptions {
+  /** The folder that the model came from. */
+  from: string;
+  to: string;
+  /** Fields of config.json that have changed. */
+  changes?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * Writes a model as a component of a pipeline, as diffusers and transformers do: the config.json that it came with, and the
+ * weights beside it.
+ * @throws InputError where it can't be written
+ */
+export async function saveComponent(model: Layer, { from, to, changes = {} }: SaveComponentOptions): Promise<void> {
+  const config = { ...((await readJsonFile(join(from, "config.json"))) as object), ...changes };
+  await naming(to, mkdir(to, { recursive: true }));
+  await writeFileAtomically(join(to, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  const isDiffusers = "_class_name" in config;
+  await saveWeights(model, join(to, `${isDiffusers ? "diffusion_pytorch_model" : "model"}.safetensors`));
 }
