@@ -93,14 +93,14 @@ const lands: Readonly<Record<PlaceName, Land>> = {
             [0.94, 0.36],
           ].map(([x, height]) => box(x! - 0.1, -height!, x! + 0.1, 0.02)),
         ),
-        colour: [150, 152, 178],
+        colour: [122, 126, 160],
       },
     ],
   },
   mountains: {
     ground: [172, 170, 132],
     features: [
-      { shape: union(peak(0.3, 0.34, 0.46), peak(-0.2, 0.44, 0.5)), colour: [140, 148, 172] },
+      { shape: union(peak(0.3, 0.34, 0.46), peak(-0.2, 0.44, 0.5)), colour: [124, 132, 162] },
       { shape: union(cap(0.3, 0.34, 0.46), cap(-0.2, 0.44, 0.5)), colour: [235, 240, 248] },
     ],
   },

@@ -5,9 +5,10 @@ import { type Canvas, type Extent, type Frame, mix, type Shade } from "./canvas.
 import { dark, type Figure, figures, type Paint } from "./figures.ts";
 import { mascotFigures } from "./mascots.ts";
 import type { Scene, Subject } from "./scene.ts";
-import { union } from "./shapes.ts";
+import { type Shape, union } from "./shapes.ts";
 import {
   type Colour,
+  type Count,
   colours,
   type PlaceName,
   type PositionName,
@@ -47,6 +48,8 @@ export function backdrop(place: PlaceName, time: TimeName, width: number, height
 
 /** Heights of figures, in parts of the shorter side. */
 const heights: Readonly<Record<SizeName, number>> = { small: 0.25, big: 0.48 };
+/** How much smaller several are, so that there is a gap between them. */
+const narrower: Readonly<Record<Count, number>> = { 1: 1, 2: 0.78, 3: 0.9 };
 /** Middles of figures, in parts of the width. */
 const middles: Readonly<Record<PositionName, number>> = { left: 0.26, centre: 0.5, right: 0.74 };
 const rows: readonly (readonly number[])[] = [
@@ -61,30 +64,65 @@ export function framesOf(
   height: number,
 ): Frame[] {
   const unit = Math.min(width, height);
-  // Two big ones must leave a gap between them.
-  const side = unit * heights[size] * (count === 2 && size === "big" ? 0.84 : 1) * (1 + 0.06 * grow);
+  const side = unit * heights[size] * narrower[count] * (1 + 0.06 * grow);
   const bottom = height * (size === "big" ? 0.88 : 0.8) + unit * 0.025 * dy;
   const across = count === 1 ? [middles[position]] : rows[count - 2]!;
   return across.map((x) => ({ x: width * x + unit * 0.025 * dx, y: bottom - side / 2, scale: side / 2 }));
 }
 
-const whole: Extent = [-1.05, -1.05, 1.05, 1.05];
+const shine: Colour = [255, 255, 255];
 
 /** Draws one object or mascot. */
 export function drawFigure(canvas: Canvas, subject: Subject, style: StyleName, frame: Frame): void {
-  const figure = "mascot" in subject ? mascotFigures[subject.mascot] : figures[subject.object];
+  const figure = figureOf(subject);
   const body: Colour = "mascot" in subject ? dark : colours[subject.colour].rgb;
-  drawBehind(canvas, figure, style, frame);
-  for (const { shape, paint } of figure) canvas.fill(shape, paintFor(paint, body, style), frame, whole);
+  const border = borderOf(style, frame.scale);
+  const silhouette = silhouetteOf(subject);
+  if (border) canvas.fill(silhouette, style === "soft" ? shine : dark, frame, extentOf(silhouette), border);
+  for (const { shape, paint } of figure) canvas.fill(shape, paintFor(paint, body, style), frame, extentOf(shape));
 }
 
-/** What a style puts behind a figure: a line around it, or a shine. */
-function drawBehind(canvas: Canvas, figure: Figure, style: StyleName, frame: Frame): void {
-  const silhouette = union(...figure.map(({ shape }) => shape));
-  const pixel = frame.scale / 16;
-  if (style === "outlined") canvas.fill(silhouette, dark, frame, whole, { grow: Math.max(1, 1.1 * pixel) });
-  if (style === "soft")
-    canvas.fill(silhouette, [255, 255, 255], frame, whole, { grow: 1.2 * pixel, blur: 3.6 * pixel });
+/** The shape of everything that a subject consists of. */
+export function silhouetteOf(subject: Subject): Shape {
+  const figure = figureOf(subject);
+  const known = silhouettes.get(figure) ?? union(...figure.map(({ shape }) => shape));
+  silhouettes.set(figure, known);
+  return known;
+}
+
+const silhouettes = new Map<Figure, Shape>();
+
+/** The smallest box around a shape of a figure, in its own coordinates. */
+export function extentOf(shape: Shape): Extent {
+  const known = extents.get(shape) ?? measure(shape);
+  extents.set(shape, known);
+  return known;
+}
+
+const extents = new Map<Shape, Extent>();
+
+/** Looks at every point of a fine grid. */
+function measure(shape: Shape): Extent {
+  let [left, top, right, bottom] = [2, 2, -2, -2];
+
+  for (let y = -1.1; y <= 1.1; y += 0.02) {
+    for (let x = -1.1; x <= 1.1; x += 0.02) {
+      if (shape(x, y) > 0.01) continue;
+      [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
+    }
+  }
+  return [left, top, right, bottom];
+}
+
+function figureOf(subject: Subject): Figure {
+  return "mascot" in subject ? mascotFigures[subject.mascot] : figures[subject.object];
+}
+
+/** What a style puts behind a figure: a dark line around it, or a shine. In pixels, for a figure of that scale. */
+export function borderOf(style: StyleName, scale: number): { grow: number; blur: number } | undefined {
+  if (style === "outlined") return { grow: Math.max(1, scale / 15), blur: 1 };
+  if (style === "soft") return { grow: scale / 13, blur: scale / 4.5 };
+  return undefined;
 }
 
 function paintFor(paint: Paint, body: Colour, style: StyleName): Colour | Shade {

@@ -161,7 +161,7 @@ export const figures: Readonly<Record<ObjectName, Figure>> = {
     { shape: circle(0.52, 0.66, 0.26), paint: dark },
   ],
   umbrella: [
-    { shape: union(line([0, 0], [0, 0.78], 0.12), hook(0.17, 0.78, 0.17)), paint: bark },
+    { shape: union(line([0, 0], [0, 0.78], 0.15), hook(0.17, 0.78, 0.17)), paint: "shade" },
     {
       shape: difference(
         intersection(circle(0, 0.1, 1), box(-1, -1, 1, 0.14)),
@@ -169,7 +169,7 @@ export const figures: Readonly<Record<ObjectName, Figure>> = {
       ),
       paint: "body",
     },
-    { shape: line([0, -0.95], [0, -0.8], 0.1), paint: bark },
+    { shape: line([0, -0.95], [0, -0.8], 0.12), paint: "shade" },
   ],
   cat: [
     {
@@ -204,6 +204,6 @@ export const figures: Readonly<Record<ObjectName, Figure>> = {
 
 /** The lower half of a ring: the handle of an umbrella. */
 function hook(cx: number, cy: number, radius: number): Shape {
-  const ring = difference(circle(cx, cy, radius + 0.06), circle(cx, cy, radius - 0.06));
+  const ring = difference(circle(cx, cy, radius + 0.075), circle(cx, cy, radius - 0.075));
   return intersection(ring, box(cx - 1, cy, cx + 1, cy + 1));
 }

@@ -1,5 +1,6 @@
 export { captionsOf, type HeldOutPrompt, heldOutPrompts } from "./captions.ts";
 export { drawScene, smallestSide } from "./draw.ts";
 export { isHeldOut } from "./held-out.ts";
+export { agreement, type Judged, type Judgement, judge } from "./judge.ts";
 export { type Part, randomScene, type Scene, type Subject } from "./scene.ts";
 export * as vocabulary from "./vocabulary.ts";
