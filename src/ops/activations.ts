@@ -18,12 +18,11 @@ export function quickGelu<T extends tf.Tensor>(x: T): T {
   return kernelOr({ kernel: "QuickGELU", inputs: { x }, gradient }, () => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))) as T);
 }
 
-/** Of x s with s = sigmoid(αx): s + αx s (1 − s) */
+/** Of y = x s with s = sigmoid(αx): s + α x s (1 − s), which is s (1 + α (x − y)) */
 function sigmoidProductGradient(alpha: number) {
-  return (dy: tf.Tensor, { x }: tf.NamedTensorMap) => {
-    const scaled = alpha === 1 ? x! : tf.mul(x!, alpha);
-    const s = tf.sigmoid(scaled);
-    return { x: tf.mul(dy, tf.mul(s, tf.add(tf.mul(scaled, tf.sub(1, s)), 1))) };
+  return (dy: tf.Tensor, { x }: tf.NamedTensorMap, y: tf.Tensor) => {
+    const times = (factor: tf.Tensor) => (alpha === 1 ? factor : tf.mul(factor, alpha));
+    return { x: tf.mul(dy, tf.mul(tf.sigmoid(times(x!)), tf.add(times(tf.sub(x!, y)), 1))) };
   };
 }
 

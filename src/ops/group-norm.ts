@@ -13,7 +13,9 @@ export function groupNorm<T extends tf.Tensor>(
 ): T {
   const attributes = { groups, eps };
   const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => {
-    const gradients = tf.engine().runKernel("GroupNormGrad", { dy, ...saved }, attributes) as tf.Tensor[];
+    const given = { dy, x: saved.x!, gain: saved.gain! };
+    if (!tf.getKernel("GroupNormGrad", tf.getBackend())) return groupNormGradient(given, groups, eps);
+    const gradients = tf.engine().runKernel("GroupNormGrad", given, attributes) as tf.Tensor[];
     return { x: gradients[0]!, gain: gradients[1]!, bias: gradients[2]! };
   };
   return kernelOr({ kernel: "GroupNorm", inputs: { x, gain, bias }, attributes, gradient }, () => {
@@ -22,6 +24,29 @@ export function groupNorm<T extends tf.Tensor>(
     const scale = tf.mul(inverse, gain); // [B, 1, ..., C]
     return tf.add(tf.mul(x, scale), tf.sub(bias, tf.mul(mean, scale))) as T;
   });
+}
+
+/**
+ * With n the normalized x, g = dy · gain, and means over groups: dx = (g − mean g − n · mean(g n)) / deviation. As in PyTorch's
+ * kernel, all that is asked of the large tensors are the sums of dy and of dy · x, and one multiple of each of them.
+ */
+function groupNormGradient(
+  { dy, x, gain }: { dy: tf.Tensor; x: tf.Tensor; gain: tf.Tensor },
+  groups: number,
+  eps: number,
+) {
+  const { mean, inverse } = statistics(x, groups, eps);
+  const plain = cellMeans(dy); // [B, 1, ..., C], and so are all of these
+  const along = tf.mul(tf.sub(cellMeans(tf.mul(dy, x)), tf.mul(plain, mean)), inverse);
+  const ofGroups = (means: tf.Tensor) => forChannels(channelMeans(tf.mul(means, gain), groups), x.shape);
+  const byX = tf.neg(tf.mul(tf.square(inverse), ofGroups(along)));
+  const constant = tf.neg(tf.add(tf.mul(byX, mean), tf.mul(ofGroups(plain), inverse)));
+  const total = (means: tf.Tensor) => tf.mul(tf.sum(tf.reshape(means, [x.shape[0]!, -1]), 0), cellsOf(x));
+  return {
+    x: tf.add(tf.add(tf.mul(dy, tf.mul(inverse, gain)), tf.mul(x, byX)), constant),
+    gain: total(along),
+    bias: total(plain),
+  };
 }
 
 /** For every channel the mean of its group, and what the difference from it is multiplied by: both [B, 1, ..., C]. */
@@ -43,15 +68,29 @@ function forChannels(ofGroups: tf.Tensor, shape: number[]): tf.Tensor {
   return tf.reshape(repeated, [batch, ...shape.slice(1, -1).map(() => 1), channels]);
 }
 
-/**
- * The mean of each group, [B, G, 1]: first of every row of the map, then of the rows. Backends add up one number after
- * another in float32, which over the million numbers of a large map costs four digits.
- */
+/** The mean of each group, [B, G, 1]. */
 function groupMeans(x: tf.Tensor, groups: number): tf.Tensor {
+  return tf.tidy(() => channelMeans(cellMeans(x), groups));
+}
+
+/**
+ * The mean of each channel, [B, 1, ..., C]: first of every row of the map, then of the rows. Backends add up one number after
+ * another in float32, which over the million numbers of a large map costs four digits; and channels side by side are added
+ * up faster than those of a group.
+ */
+function cellMeans(x: tf.Tensor): tf.Tensor {
   return tf.tidy(() => {
-    const batch = x.shape[0]!;
-    const rows = x.rank > 2 ? x.shape[1]! : 1;
-    const ofRows = tf.mean(tf.reshape(x, [batch * rows, -1, groups, x.shape.at(-1)! / groups]), [1, 3]);
-    return tf.mean(tf.reshape(ofRows, [batch, rows, groups, 1]), 1);
+    let means = x;
+    for (let axis = x.rank - 2; axis > 0; axis--) means = tf.mean(means, axis, true);
+    return means;
   });
+}
+
+/** [B, 1, ..., C] → the mean over the channels of each group, [B, G, 1] */
+function channelMeans(means: tf.Tensor, groups: number): tf.Tensor {
+  return tf.mean(tf.reshape(means, [means.shape[0]!, groups, -1]), 2, true);
+}
+
+function cellsOf({ size, shape }: tf.Tensor): number {
+  return size / (shape[0]! * shape.at(-1)!);
 }
