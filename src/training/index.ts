@@ -1,4 +1,5 @@
 export { AdamW, type AdamWOptions } from "./adam-w.ts";
+export { type BucketBatch, type BucketOptions, Buckets } from "./buckets.ts";
 export { clipGradients } from "./clip-gradients.ts";
 export { openComponent, openComponentOf, saveComponent } from "./component.ts";
 export { type DataConfig, type StageConfig, type TrainingConfig, trainingConfigFrom } from "./config.ts";
