@@ -22,6 +22,7 @@ export {
   ownParts,
   pace,
   type RunOptions,
+  runAtOnce,
   runStages,
   StagedLayer,
   type Stages,

@@ -32,11 +32,15 @@ export abstract class StagedLayer<
   abstract stages(...inputs: In): Stages<Out>;
 
   protected override forward(...inputs: In): Out {
-    const stages = this.stages(...inputs);
-    for (;;) {
-      const stage = stages.next();
-      if (stage.done) return stage.value;
-    }
+    return runAtOnce(this.stages(...inputs));
+  }
+}
+
+/** Runs all stages in one go, as part of a computation of the caller's: nothing is freed in between. */
+export function runAtOnce<Out>(stages: Stages<Out>): Out {
+  for (;;) {
+    const stage = stages.next();
+    if (stage.done) return stage.value;
   }
 }
 

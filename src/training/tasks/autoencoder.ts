@@ -1,0 +1,171 @@
+import * as tf from "@tensorflow/tfjs-core";
+import * as z from "zod";
+import { type Picture, postprocess } from "../../image/index.ts";
+import { type Named, type Parameter, parameters, runAtOnce, runStages } from "../../layers/index.ts";
+import { Autoencoder, samplePosterior } from "../../models/autoencoder.ts";
+import { pixelsPerCell } from "../../models/autoencoder-config.ts";
+import { stack, takeData, toTensor } from "../../pipelines/tensor-data.ts";
+import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
+import type { Example } from "../dataset.ts";
+import type { Draws } from "../draws.ts";
+import { initialize } from "../initialize.ts";
+import type { OpenTaskOptions, TaskKind } from "../kind.ts";
+import { klDivergence } from "../kl.ts";
+import type { Samples, Task } from "../task.ts";
+import { waveletLoss } from "../wavelet-loss.ts";
+
+const modelSchema = z.strictObject({ vae: z.string().min(1, "it must be the path of a folder") });
+
+const weight = z.number().min(0);
+
+const stageSchema = z.strictObject({
+  /** What the mean absolute error of the pixels, −1 to 1, counts. */
+  absolute: weight.default(1),
+  /** What the mean squared error counts. */
+  squared: weight.default(1),
+  /** What the wavelet loss counts, and its levels: the sides of pictures are multiples of 2^levels. */
+  wavelet: weight.default(1),
+  waveletLevels: z.int().min(1).max(8).default(3),
+  /** What the divergence from the normal distribution counts, as a mean over the numbers of the latents. */
+  kl: weight.default(1e-4),
+});
+
+export type AutoencoderStage = z.output<typeof stageSchema>;
+
+/** B pictures, H W their height and width, h w those of their latents, Z latent channels. */
+interface AutoencoderBatch extends tf.TensorContainerObject {
+  /** [B, H, W, 3], −1 to 1 */
+  pictures: tf.Tensor4D;
+  /** [B, h, w, Z] */
+  noise: tf.Tensor4D;
+}
+
+/**
+ * A variational autoencoder (Kingma & Welling 2014; Rombach et al. 2022, section 3.1) learns to give back pictures through few
+ * numbers. What is usual beside the pixels, a loss by a network trained on ImageNet and a discriminator, is a formula here:
+ * see `waveletLoss`.
+ */
+export class AutoencoderTask implements Task<AutoencoderBatch, AutoencoderStage> {
+  readonly models: { readonly vae: Autoencoder };
+
+  /** The model is loaded. */
+  constructor(vae: Autoencoder) {
+    this.models = { vae };
+  }
+
+  trained(): readonly Named<Parameter>[] {
+    return [...parameters(this.models.vae, "vae")];
+  }
+
+  async prepare(examples: readonly Example[], draws: Draws): Promise<AutoencoderBatch> {
+    const { latentChannels } = this.models.vae.config;
+    const cell = pixelsPerCell(this.models.vae.config);
+    const { width, height } = examples[0]!.picture;
+    const shape: [number, number, number, number] = [
+      examples.length,
+      Math.floor(height / cell),
+      Math.floor(width / cell),
+      latentChannels,
+    ];
+    const noise = draws.normal(tf.util.sizeFromShape(shape));
+    return { pictures: pixelsOf(examples), noise: tf.tensor4d(noise, shape) };
+  }
+
+  loss({ pictures, noise }: AutoencoderBatch, stage: AutoencoderStage): tf.Scalar {
+    const { vae } = this.models;
+    return tf.tidy(() => {
+      const posterior = runAtOnce(vae.encode(pictures));
+      const decoded = runAtOnce(vae.decode(samplePosterior(posterior, noise)));
+      const error = tf.sub(decoded, pictures) as tf.Tensor4D;
+      const terms: (readonly [number, () => tf.Tensor])[] = [
+        [stage.absolute, () => tf.mean(tf.abs(error))],
+        [stage.squared, () => tf.mean(tf.square(error))],
+        [stage.wavelet, () => waveletLoss(error, stage.waveletLevels)],
+        [stage.kl, () => klDivergence(posterior)],
+      ];
+      const counted = terms.filter(([factor]) => factor > 0).map(([factor, term]) => tf.mul(term(), factor));
+      return counted.reduce((sum, term) => tf.add(sum, term), tf.scalar(0)) as tf.Scalar;
+    });
+  }
+
+  /** Each picture beside what comes back, and how alike they are over all. */
+  async sample(examples: readonly Example[], signal?: AbortSignal): Promise<Samples> {
+    const pictures: Picture[] = [];
+    for (const example of examples) pictures.push(example.picture, await this.#reconstruct(example, signal));
+    return { pictures, columns: 8, figures: { psnr: psnr(pictures) } };
+  }
+
+  /** The scaling factor that brings latents to a standard deviation of 1 (Rombach et al. 2022, appendix G). */
+  async finish(examples: readonly Example[]): Promise<{ vae: { scaling_factor: number } }> {
+    const means = [];
+    for (const example of examples) means.push(await this.#meanOf(example));
+    const { data } = stack(means);
+    const mean = data.reduce((sum, x) => sum + x, 0) / data.length;
+    const variance = data.reduce((sum, x) => sum + (x - mean) ** 2, 0) / data.length;
+    return { vae: { scaling_factor: 1 / Math.sqrt(variance) } };
+  }
+
+  async #meanOf(example: Example) {
+    const x = pixelsOf([example]);
+    try {
+      const { mean, logvar } = await runStages(this.models.vae.encode(x));
+      logvar.dispose();
+      return await takeData(mean);
+    } finally {
+      x.dispose();
+    }
+  }
+
+  async #reconstruct(example: Example, signal: AbortSignal | undefined): Promise<Picture> {
+    const latents = toTensor<tf.Tensor4D>(await this.#meanOf(example));
+    try {
+      const decoded = await runStages(this.models.vae.decode(latents), { signal });
+      const [, height, width] = decoded.shape;
+      return postprocess({ width, height, data: await numbersOf(decoded) });
+    } finally {
+      latents.dispose();
+    }
+  }
+}
+
+/** The pictures of a batch, −1 to 1: [B, H, W, 3]. */
+function pixelsOf(examples: readonly Example[]): tf.Tensor4D {
+  const { width, height } = examples[0]!.picture;
+  const pixels = new Float32Array(examples.length * height * width * 3);
+  for (const [i, { picture }] of examples.entries()) {
+    pixels.set(
+      Float32Array.from(picture.data, (value) => 2 * Math.fround(value / 255) - 1),
+      i * height * width * 3,
+    );
+  }
+  return tf.tensor4d(pixels, [examples.length, height, width, 3]);
+}
+
+async function numbersOf(tensor: tf.Tensor): Promise<Float32Array> {
+  const data = await tensor.data<"float32">();
+  tensor.dispose();
+  return data;
+}
+
+/** Peak signal-to-noise ratio in decibels, of 8-bit pictures that stand in pairs. */
+function psnr(pictures: readonly Picture[]): number {
+  let [squares, count] = [0, 0];
+  for (let i = 0; i < pictures.length; i += 2) {
+    const [{ data: a }, { data: b }] = [pictures[i]!, pictures[i + 1]!];
+    for (let j = 0; j < a.length; j++) squares += (a[j]! - b[j]!) ** 2;
+    count += a.length;
+  }
+  return 10 * Math.log10((255 ** 2 * count) / squares);
+}
+
+/** How a configuration file says it. */
+export const autoencoderTask: TaskKind<typeof modelSchema, typeof stageSchema> = {
+  model: modelSchema,
+  stage: stageSchema,
+  async open({ vae: folder }, { seed }: OpenTaskOptions) {
+    const vae = await openComponentOf(Autoencoder, folder);
+    if (await hasWeights(folder)) await loadComponent(vae, folder);
+    else initialize(vae, seed);
+    return new AutoencoderTask(vae);
+  },
+};
