@@ -158,6 +158,17 @@ function psnr(pictures: readonly Picture[]): number {
   return 10 * Math.log10((255 ** 2 * count) / squares);
 }
 
+/**
+ * First weights. The distribution of latents begins narrow, with a log variance of −6: at 0, as it would be, all that the encoder
+ * says is lost in the noise, and it has to learn to shout first.
+ */
+function beginAt(vae: Autoencoder, seed: number): void {
+  initialize(vae, seed);
+  const { bias } = (vae.quantConv ?? vae.encoder.convOut) as { bias: Parameter<tf.Rank.R1> };
+  const { latentChannels } = vae.config;
+  bias.assign(tf.tidy(() => tf.concat([tf.slice(bias.value, 0, latentChannels), tf.fill([latentChannels], -6)])));
+}
+
 /** How a configuration file says it. */
 export const autoencoderTask: TaskKind<typeof modelSchema, typeof stageSchema> = {
   model: modelSchema,
@@ -165,7 +176,7 @@ export const autoencoderTask: TaskKind<typeof modelSchema, typeof stageSchema> =
   async open({ vae: folder }, { seed }: OpenTaskOptions) {
     const vae = await openComponentOf(Autoencoder, folder);
     if (await hasWeights(folder)) await loadComponent(vae, folder);
-    else initialize(vae, seed);
+    else beginAt(vae, seed);
     return new AutoencoderTask(vae);
   },
 };
