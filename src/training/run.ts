@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../errors.ts";
 import { naming, writeFileAtomically } from "../files.ts";
-import { encodePng } from "../image/index.ts";
+import { encodePng, type Picture } from "../image/index.ts";
 import { type OpenCheckpoint, openNewestCheckpoint, removePartialFiles, writeCheckpoint } from "./checkpoint.ts";
 import { saveComponent } from "./component.ts";
 import { differences, stageOf, type TrainingConfig, totalSteps } from "./config.ts";
@@ -146,14 +146,17 @@ class TrainingRun {
     const { signal, onSamples } = this.#options;
     const examples = await this.#kept();
     const { pictures, columns, figures } = await this.#trainer.withAverages(() => this.#task.sample!(examples, signal));
-    const folder = join(this.#config.output, "samples");
-    await naming(folder, mkdir(folder, { recursive: true }));
-    const path = join(folder, `${String(step).padStart(8, "0")}.png`);
-    await writeFileAtomically(path, encodePng(pictureGrid(pictures, columns)));
+    if (pictures.length > 0) await this.#writeSamples(pictureGrid(pictures, columns));
     if (!figures) return;
     const entry = { step, samples: figures };
     await this.#log.add(entry);
     onSamples?.(entry);
+  }
+
+  async #writeSamples(grid: Picture): Promise<void> {
+    const folder = join(this.#config.output, "samples");
+    await naming(folder, mkdir(folder, { recursive: true }));
+    await writeFileAtomically(join(folder, `${String(this.#trainer.step).padStart(8, "0")}.png`), encodePng(grid));
   }
 
   /** The pictures that are kept from training, in the first size of the stage that was trained last. */
@@ -185,7 +188,8 @@ class TrainingRun {
     await this.#trainer.withAverages(async () => {
       const changes = await this.#task.finish?.(await this.#kept());
       for (const [name, layer] of Object.entries(this.#task.models)) {
-        await saveComponent(layer, { from: model[name]!, to: join(output, name), changes: changes?.[name] });
+        const from = model[name];
+        if (from) await saveComponent(layer, { from, to: join(output, name), changes: changes?.[name] });
       }
     });
   }

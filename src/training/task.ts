@@ -7,7 +7,10 @@ import type { Draws } from "./draws.ts";
 
 /** What is trained, and by what loss. The trainer knows nothing else of a model. */
 export interface Task<Batch extends tf.TensorContainer = tf.TensorContainer, Stage = unknown> {
-  /** The models whose weights a checkpoint holds, by the names of their folders: "unet", "vae". */
+  /**
+   * The models whose weights a checkpoint holds, by the names of their folders: "unet", "vae". What has no folder in the
+   * configuration is of use in training alone, as a learned temperature, and is not written at the end.
+   */
   readonly models: Readonly<Record<string, Layer>>;
   /** The weights that are trained, by "model.path". The others are frozen. */
   trained(stage: Stage): readonly Named<Parameter>[];
@@ -28,7 +31,7 @@ export interface Task<Batch extends tf.TensorContainer = tf.TensorContainer, Sta
 }
 
 export interface Samples {
-  /** To be looked at in rows of `columns`. */
+  /** To be looked at in rows of `columns`; none where there is nothing to see. */
   readonly pictures: readonly Picture[];
   readonly columns?: number;
   /** To be written into the log: { psnr: 30.1 }. */
