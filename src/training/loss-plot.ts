@@ -23,7 +23,7 @@ export interface PlotPoint {
 }
 
 /**
- * The loss over the steps: every one pale, their moving average strong, and a line where a stage ends. The axis of losses is
+ * The loss over the steps: every one pale, the mean around it strong, and a line where a stage ends. The axis of losses is
  * logarithmic where all are over 0.
  */
 export function lossPlot(points: readonly PlotPoint[]): Picture {
@@ -34,7 +34,8 @@ export function lossPlot(points: readonly PlotPoint[]): Picture {
     if (i > 0 && points[i - 1]!.stage !== stage) canvas.vertical(axes.x(step), [plot.top, plot.bottom], border);
   }
   const losses = points.map(({ loss }) => loss);
-  for (const { step, loss } of points) canvas.dot(axes.x(step), axes.y(loss), { radius: 1, colour: pale });
+  const radius = points.length > 500 ? 1 : 1.5;
+  for (const { step, loss } of points) canvas.dot(axes.x(step), axes.y(loss), { radius, colour: pale });
   const means = smoothed(losses);
   for (let i = 1; i < points.length; i++) {
     const from = [axes.x(points[i - 1]!.step), axes.y(means[i - 1]!)] as const;

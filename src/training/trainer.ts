@@ -3,6 +3,7 @@ import { InputError } from "../errors.ts";
 import type { Parameter } from "../layers/index.ts";
 import { type Named, parameters } from "../layers/tree.ts";
 import { AdamW } from "./adam-w.ts";
+import { Buckets } from "./buckets.ts";
 import type { OpenCheckpoint } from "./checkpoint.ts";
 import { clipGradients } from "./clip-gradients.ts";
 import { type StageConfig, stageOf, type TrainingConfig } from "./config.ts";
@@ -41,6 +42,7 @@ export class Trainer {
   readonly #ema: Ema | undefined;
   #optimizer: AdamW;
   #trained: readonly Named<Parameter>[];
+  #buckets: { stage: number; buckets: Buckets } | undefined;
   #step = 0;
   #isSound = true;
 
@@ -225,20 +227,23 @@ export class Trainer {
 
   /** The examples of a step's batches. */
   async #examples({ index, stage, before }: ReturnType<typeof stageOf>): Promise<Example[][]> {
+    const buckets = this.#bucketsOf(index, stage);
     const batches: Example[][] = [];
     for (let i = 0; i < stage.accumulate; i++) {
-      const { indices, size } = this.#batchAt(index, before * stage.accumulate + i);
+      const { indices, size } = buckets.batch(before * stage.accumulate + i);
       const examples: Example[] = [];
-      for (const one of indices) examples.push(await this.#dataset.read(one, size[0], size[1]));
+      for (const picture of indices) examples.push(await this.#dataset.read(picture, ...size));
       batches.push(examples);
     }
     return batches;
   }
 
-  #batchAt(index: number, number: number): { indices: number[]; size: readonly [number, number] } {
-    const { batch, sizes } = this.#config.stages[index]!;
-    const draws = new Draws(this.#config.seed + index, number);
-    return { indices: draws.below(this.#dataset.length, batch), size: sizes[0]! };
+  /** Of a stage, which has an order of its own, as it has sizes of its own. */
+  #bucketsOf(index: number, { sizes, batch }: StageConfig): Buckets {
+    if (this.#buckets?.stage === index) return this.#buckets.buckets;
+    const buckets = new Buckets(this.#dataset, { sizes, batch, seed: this.#config.seed + index });
+    this.#buckets = { stage: index, buckets };
+    return buckets;
   }
 }
 
