@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Named, Parameter } from "../layers/index.ts";
+import { eachWeight } from "./vectors.ts";
 
 export interface AdamWOptions {
   /** How much of the mean of the gradients is kept at each step. */
@@ -61,7 +62,16 @@ export class AdamW {
     this.#steps++;
     tf.tidy(() => {
       const factors = this.#factors(learningRate);
-      for (const [i, moments] of this.#moments.entries()) this.#update(moments, gradients[i]!, factors);
+      const variables = this.#moments.map(({ parameter, first, second }) => [
+        parameter.value as tf.Variable,
+        first,
+        second,
+      ]);
+      const given = variables.map((own, i) => [...own, gradients[i]!]);
+      const updated = eachWeight(given, (parts) => this.#updated(parts, factors));
+      for (const [i, own] of variables.entries()) {
+        for (const [part, variable] of own.entries()) variable.assign(updated[i]![part]!);
+      }
     });
   }
 
@@ -77,14 +87,15 @@ export class AdamW {
     };
   }
 
-  #update({ parameter, first, second }: Moments, g: tf.Tensor, { rate, eps, kept }: Factors): void {
+  /** A weight, its moments and its gradient → the weight and its moments after the step */
+  #updated(parts: readonly tf.Tensor[], { rate, eps, kept }: Factors): tf.Tensor[] {
+    const [weight, first, second, g] = parts as readonly [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
     const { beta1, beta2, weightDecay } = this.#options;
-    const weight = parameter.value as tf.Variable;
-    first.assign(tf.add(tf.mul(first, beta1), tf.mul(g, 1 - beta1)));
-    second.assign(tf.add(tf.mul(second, beta2), tf.mul(tf.square(g), 1 - beta2)));
-    const update = tf.mul(tf.div(first, tf.add(tf.sqrt(second), eps)), rate);
+    const mean = tf.add(tf.mul(first, beta1), tf.mul(g, 1 - beta1));
+    const meanSquare = tf.add(tf.mul(second, beta2), tf.mul(tf.square(g), 1 - beta2));
+    const update = tf.mul(tf.div(mean, tf.add(tf.sqrt(meanSquare), eps)), rate);
     const decays = weightDecay > 0 && weight.rank > 1;
-    weight.assign(tf.sub(decays ? tf.mul(weight, kept) : weight, update));
+    return [tf.sub(decays ? tf.mul(weight, kept) : weight, update), mean, meanSquare];
   }
 
   /** Both moments of every parameter, for a checkpoint: torch's names, before the parameter's. They stay the optimizer's. */

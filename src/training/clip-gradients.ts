@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { eachWeight } from "./vectors.ts";
 
 /**
  * Scales gradients down together, so that their norm over all weights is at most `maxNorm`: Pascanu, Mikolov and Bengio, "On
@@ -9,7 +10,16 @@ export function clipGradients(
   gradients: readonly tf.Tensor[],
   maxNorm: number,
 ): { gradients: tf.Tensor[] /** Before it was clipped. */; norm: tf.Scalar } {
-  const norm = tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum<tf.Scalar>(tf.square(gradient)))));
+  const squares: tf.Scalar[] = [];
+  const given = gradients.map((gradient) => [gradient]);
+  eachWeight(given, ([gradient]) => {
+    squares.push(tf.sum<tf.Scalar>(tf.square(gradient!)));
+    return [];
+  });
+  const norm = tf.sqrt(tf.addN(squares));
   const scale = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
-  return { gradients: gradients.map((gradient) => tf.mul(gradient, scale)), norm };
+  return {
+    gradients: eachWeight(given, ([gradient]) => [tf.mul(gradient!, scale)]).map(([clipped]) => clipped!),
+    norm,
+  };
 }

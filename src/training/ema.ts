@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Named, Parameter } from "../layers/index.ts";
+import { eachWeight } from "./vectors.ts";
 
 interface Average {
   name: string;
@@ -33,9 +34,9 @@ export class Ema {
     const decay = before === 0 ? 0 : Math.min(this.#decay, (1 + before) / (10 + before));
     tf.tidy(() => {
       const share = tf.scalar(1 - decay); // a tensor, so that every step is the same graph
-      for (const { parameter, mean } of this.#averages) {
-        mean.assign(tf.sub(mean, tf.mul(tf.sub(mean, parameter.value), share)));
-      }
+      const given = this.#averages.map(({ parameter, mean }) => [mean, parameter.value]);
+      const closer = eachWeight(given, ([mean, weight]) => [tf.sub(mean!, tf.mul(tf.sub(mean!, weight!), share))]);
+      for (const [i, { mean }] of this.#averages.entries()) mean.assign(closer[i]![0]!);
     });
   }
 
