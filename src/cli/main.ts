@@ -8,6 +8,7 @@ import { addDoctor } from "./doctor.ts";
 import { harmless } from "./format.ts";
 import { addGenerate } from "./generate.ts";
 import { addObserve } from "./observe.ts";
+import { addScenes } from "./scenes.ts";
 import { addShow } from "./show.ts";
 import { heedSignals, type Interrupt } from "./signals.ts";
 import { addTensorflowLink } from "./tensorflow-link.ts";
@@ -48,6 +49,7 @@ for (const add of [
   addDescribe,
   addObserve,
   addCompare,
+  addScenes,
   addTrain,
   addDoctor,
   addTensorflowLink,

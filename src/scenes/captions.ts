@@ -14,6 +14,11 @@ export function captionsOf(scene: Scene, seed: number, index: number): [japanese
   return [japanese(scene, named(dice, scene), dice), english(scene, named(dice, scene), dice)];
 }
 
+/** The names of the characters in a scene, as a classifier knows them. */
+export function labelsOf({ subject }: Scene): string[] {
+  return "mascot" in subject ? [mascots[subject.mascot].ja[0]] : [];
+}
+
 /** A prompt for a combination that is never trained on, with the scene that it asks for. */
 export interface HeldOutPrompt {
   readonly prompt: string;

@@ -1,4 +1,4 @@
-export { captionsOf, type HeldOutPrompt, heldOutPrompts } from "./captions.ts";
+export { captionsOf, type HeldOutPrompt, heldOutPrompts, labelsOf } from "./captions.ts";
 export { drawScene, smallestSide } from "./draw.ts";
 export { isHeldOut } from "./held-out.ts";
 export { agreement, type Judged, type Judgement, judge } from "./judge.ts";

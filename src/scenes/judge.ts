@@ -107,7 +107,7 @@ function findFigures(picture: Picture, empty: Canvas): Region[] {
   const regions = columns.map(([left, right]) => {
     const inRow = (y: number) => range(right - left).filter((x) => mask[y * width + left + x]).length;
     const count = ([top, bottom]: Run) => range(bottom - top).reduce((sum, y) => sum + inRow(top + y), 0);
-    const rows = runs(height, (y) => inRow(y) > 0, 2).map((run) => ({ run, pixels: count(run) }));
+    const rows = runs(height, (y) => inRow(y) > 0, Math.ceil(height / 20)).map((run) => ({ run, pixels: count(run) }));
     // What lies above or below the figure is a misdrawn sun or wave.
     const { run, pixels } = rows.toSorted((a, b) => b.pixels - a.pixels)[0]!;
     return { left, top: run[0], right, bottom: run[1], pixels };

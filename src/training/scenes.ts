@@ -1,5 +1,5 @@
 import { InputError } from "../errors.ts";
-import { captionsOf, drawScene, randomScene, vocabulary } from "../scenes/index.ts";
+import { captionsOf, drawScene, labelsOf, randomScene } from "../scenes/index.ts";
 import type { Dataset, Example } from "./dataset.ts";
 
 export interface ScenesOptions {
@@ -36,7 +36,7 @@ export class ScenesDataset implements Dataset {
       picture: drawScene(scene, width, height),
       key: `${this.#seed} ${index}`,
       captions: captionsOf(scene, this.#seed, index),
-      labels: "mascot" in scene.subject ? [vocabulary.mascots[scene.subject.mascot].ja[0]] : [],
+      labels: labelsOf(scene),
       original: [width, height],
       crop: [0, 0],
     };
