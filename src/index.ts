@@ -1,5 +1,6 @@
 export * from "./backends/index.ts";
 export * from "./errors.ts";
+export * from "./evaluation/index.ts";
 export * from "./image/index.ts";
 export * from "./inspect/index.ts";
 export * from "./layers/index.ts";

@@ -68,6 +68,20 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     ...["errors.ts", "files.ts", "config.ts", "random", "image", "scenes", "tokenizers", "schedulers"],
     ...["backends", "ops", "layers", "models", "weights", "pipelines"],
   ],
+  evaluation: [
+    ...[
+      "errors.ts",
+      "files.ts",
+      "config.ts",
+      "image",
+      "tokenizers",
+      "layers",
+      "models",
+      "weights",
+      "pipelines",
+      "scenes",
+    ],
+  ],
   inspect: ["errors.ts", "files.ts", "random", "backends", "layers", "models", "weights", "pipelines"],
 };
 const everything = [...Object.keys(arrows)];
@@ -105,6 +119,7 @@ const registers = "backends/onnxruntime/index.ts";
 const mayUseNode = [
   "backends/onnxruntime/",
   ...["files.ts", "weights/", "image/", "inspect/open.ts", "tensorflow-link/"],
+  ...["evaluation/picture-folder.ts", "evaluation/picture-encoder.ts", "evaluation/caption-encoder.ts"],
   ...["tokenizers/open.ts", "tokenizers/sentencepiece.ts", "pipelines/open.ts", "pipelines/models-in.ts"],
   ...[
     "training/component.ts",

@@ -5,6 +5,7 @@ import { addCompare } from "./compare.ts";
 import { addConvert } from "./convert.ts";
 import { addDescribe } from "./describe.ts";
 import { addDoctor } from "./doctor.ts";
+import { addEvaluate } from "./evaluate.ts";
 import { harmless } from "./format.ts";
 import { addGenerate } from "./generate.ts";
 import { addObserve } from "./observe.ts";
@@ -51,6 +52,7 @@ for (const add of [
   addCompare,
   addScenes,
   addTrain,
+  addEvaluate,
   addDoctor,
   addTensorflowLink,
 ]) {

@@ -18,7 +18,12 @@ export function clipScore(images: readonly ArrayLike<number>[], texts: readonly 
     throw new InputError(`A CLIP score needs a text for each picture: there are ${images.length} and ${texts.length}.`);
   }
   const each = images.map((image, i) => 100 * cosine(image, texts[i]!));
-  return { mean: Math.max(0, each.reduce((sum, score) => sum + score, 0) / each.length), each };
+  return { mean: meanScore(each), each };
+}
+
+/** The mean of pictures' scores, and 0 where it would be below. */
+export function meanScore(each: readonly number[]): number {
+  return Math.max(0, each.reduce((sum, score) => sum + score, 0) / each.length);
 }
 
 /** −1…1; 0 where one of them is nothing but zeros. @throws InputError where they are not of one length */

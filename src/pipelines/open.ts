@@ -17,6 +17,7 @@ import { type Component, type ModelFolder, openModelFolder, openWeights, partOf 
 import type { ModelDefaults } from "./defaults.ts";
 import { LazyModel } from "./lazy-model.ts";
 import { defaultsIn, type FoundModel, modelsIn, readJsonIfThere } from "./models-in.ts";
+import type { PipelineParts } from "./parts.ts";
 import { Pipeline } from "./pipeline.ts";
 
 export interface OpenOptions {
@@ -34,10 +35,15 @@ export interface OpenOptions {
  *
  * @throws InputError, ConfigError where the folder or a component is missing, or not supported
  */
-export async function openPipeline(
+export async function openPipeline(path: string, options: OpenOptions = {}): Promise<Pipeline> {
+  return new Pipeline(await openParts(path, options));
+}
+
+/** `openPipeline` for those who run single models of a folder too. */
+export async function openParts(
   path: string,
   { backend, backendOptions, scheduler }: OpenOptions = {},
-): Promise<Pipeline> {
+): Promise<PipelineParts> {
   const backendName = backend ?? (tf.getBackend() || defaultBackend);
   const folder = await openModelFolder(path);
   const models = await modelsIn(folder);
@@ -47,7 +53,7 @@ export async function openPipeline(
   const classifier = models.find((found) => found.model instanceof SwinForImageClassification);
 
   checkTogether(unet, autoencoder, textEncoder);
-  return new Pipeline({
+  return {
     useBackend: () => activate(backendName, backendOptions),
     tokenizer: await readTokenizer(folder, textEncoder.model),
     textEncoder: lazy(textEncoder),
@@ -60,7 +66,7 @@ export async function openPipeline(
     },
     defaults: withSize(await defaultsIn(folder), unet.json, pixelsPerCell(autoencoder.model.config)),
     forceZerosForEmptyPrompt: readForceZeros(folder),
-  });
+  };
 }
 
 /** Another pipeline may have made another backend the active one since. */

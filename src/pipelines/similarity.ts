@@ -9,7 +9,7 @@ export async function similarityOf(
   pictures: readonly Picture[],
   classifier: SwinForImageClassification,
   processor: ImageProcessor,
-  { signal, onProgress }: Request,
+  { signal, onProgress }: Pick<Request, "signal" | "onProgress">,
 ): Promise<Record<string, number>[]> {
   const found: Record<string, number>[] = [];
   const tell = () => onProgress({ task: "checking similarity", done: found.length, total: pictures.length });

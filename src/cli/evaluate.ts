@@ -1,0 +1,166 @@
+import type { Command } from "commander";
+import type { FolderEvaluation, StatisticsDistance } from "../evaluation/index.ts";
+import { duration, grouped, table } from "./format.ts";
+import { addBackendOptions, type BackendChoice, backendOptionsIn, quietOption } from "./options.ts";
+import { print, printJson } from "./print.ts";
+import { Progress } from "./progress.ts";
+
+interface Options extends BackendChoice {
+  against?: string;
+  model?: string;
+  prompts?: string;
+  quiet?: boolean;
+  json?: boolean;
+}
+
+interface Evaluation {
+  pictures: FolderEvaluation;
+  against?: FolderEvaluation;
+  fid?: number;
+  distance?: StatisticsDistance;
+  notes: string[];
+}
+
+export function addEvaluate(program: Command, signal: AbortSignal): void {
+  addBackendOptions(
+    program
+      .command("evaluate")
+      .description("Tells how well pictures fit their prompts, and how near they are to others.")
+      .argument("<pictures>", "a folder of PNG files")
+      .option("--against <folder>", "other PNG files, to which the distance is told")
+      .option("--model <folder>", "a model with an image tower, or a CLIP: for CLIP score and FID")
+      .option("--prompts <file>", "a prompt a line, in the order of the pictures' names"),
+  )
+    .addOption(quietOption())
+    .option("--json", "print all numbers as one JSON object")
+    .addHelpText(
+      "after",
+      `
+Without --model only colours and wavelets are compared. Prompts come from --prompts, else from the folder's
+captions.jsonl, else from what "generate" wrote into each PNG file.
+FIDs and CLIP scores are of the network that is given: compare only those of the same one, and FIDs only of about as
+many pictures. docs/evaluation.md says how each number is defined.
+
+Examples:
+  tfjs-diffusion evaluate drawn --model weights/mini
+  tfjs-diffusion evaluate drawn --against scenes --model weights/mini --json
+  tfjs-diffusion evaluate drawn --against scenes`,
+    )
+    .action(async (folder: string, options: Options) => {
+      const progress = new Progress({ quiet: options.quiet });
+      const started = performance.now();
+      try {
+        const evaluation = await evaluate(folder, options, { signal, progress });
+        progress.end();
+        if (options.json) printJson(report(folder, evaluation, options));
+        else print(text(evaluation, performance.now() - started));
+      } finally {
+        progress.end();
+      }
+    });
+}
+
+async function evaluate(
+  path: string,
+  options: Options,
+  { signal, progress }: { signal: AbortSignal; progress: Progress },
+): Promise<Evaluation> {
+  const { InputError } = await import("../errors.ts");
+  const { useBackend } = await import("../backends/choose.ts");
+  const library = await import("../evaluation/index.ts");
+  const { PictureFolder, evaluateFolder } = library;
+
+  // All that can be wrong of what was given shows before the work.
+  const folder = await PictureFolder.open(path, options);
+  const other = options.against === undefined ? undefined : await PictureFolder.open(options.against);
+  const hasCaptions = await folder.hasCaptions();
+  if (!other && !options.model && options.prompts !== undefined) {
+    throw new InputError("To compare pictures with prompts, a CLIP is needed: give --model.");
+  }
+  for (const one of other && options.model ? [folder, other] : []) {
+    if (one.files.length < 2) throw new InputError(`${one.path} has 1 picture; a FID needs at least 2 in each folder.`);
+  }
+  const pictureEncoder = options.model === undefined ? undefined : await library.openPictureEncoder(options.model);
+  const captionEncoder = options.model && hasCaptions ? await library.openCaptionEncoder(options.model) : undefined;
+  if (options.model) await useBackend(options.backend, backendOptionsIn(options));
+
+  const onProgress = ({ task, done, total }: { task: string; done: number; total: number }) =>
+    progress.update(task, done, total);
+  const pictures = await evaluateFolder(folder, { pictureEncoder, captionEncoder, signal, onProgress });
+  const against = other && (await evaluateFolder(other, { pictureEncoder, signal, onProgress }));
+  pictureEncoder?.dispose();
+  captionEncoder?.dispose();
+
+  const notes: string[] = [];
+  if (options.model && !hasCaptions) notes.push(`${path} has no prompts, so there is no CLIP score: give --prompts.`);
+  if (!against) return { pictures, notes };
+  const fid =
+    pictures.features && against.features ? library.frechetDistance(pictures.features, against.features) : undefined;
+  const isComparable = sizesOf(pictures) === sizesOf(against);
+  if (!isComparable) {
+    const differ = `The sizes of the pictures differ (${sizesOf(pictures)} and ${sizesOf(against)})`;
+    if (fid === undefined)
+      throw new InputError(`${differ}, so their wavelets can't be compared: bring them to one size.`);
+    notes.push(`${differ}, so colours and wavelets are not compared.`);
+  }
+  return {
+    ...{ pictures, against, notes },
+    ...(fid !== undefined && { fid }),
+    ...(isComparable && { distance: library.statisticsDistance(pictures.pixels, against.pixels) }),
+  };
+}
+
+function sizesOf({ sizes }: FolderEvaluation): string {
+  return Object.keys(sizes).sort().join(", ");
+}
+
+/** What `--json` prints. */
+function report(path: string, { pictures, against, fid, distance, notes }: Evaluation, options: Options): object {
+  const { clipScore, features } = pictures;
+  return {
+    pictures: { folder: path, ...described(pictures) },
+    ...(against && { against: { folder: options.against, ...described(against) } }),
+    ...(options.model !== undefined && { model: options.model }),
+    ...(clipScore && { clipScore }),
+    ...(fid !== undefined && { fid, featureDimensions: features!.mean.length }),
+    ...(distance && { distance }),
+    notes,
+  };
+}
+
+function described({ count, sizes, pixels: { mean, std, wavelet } }: FolderEvaluation): object {
+  return { count, sizes, mean, std, wavelet };
+}
+
+function text({ pictures, against, fid, distance, notes }: Evaluation, elapsed: number): string {
+  const { clipScore, features } = pictures;
+  const rows: string[][] = [["pictures", `${grouped(pictures.count)} of ${sizesOf(pictures)}`]];
+  if (against) rows.push(["against", `${grouped(against.count)} of ${sizesOf(against)}`]);
+  if (clipScore) {
+    const of = Object.keys(clipScore.each).length;
+    rows.push(["CLIP score", `${clipScore.mean.toFixed(3)}, the mean of ${grouped(of)} pictures`]);
+  }
+  if (fid !== undefined) rows.push(["FID", `${significant(fid)}, of ${features!.mean.length} features`]);
+  if (distance) {
+    rows.push(["mean colour", `${significant(distance.mean)} apart (0 to 1)`]);
+    rows.push(["contrast", `${significant(distance.std)} apart`]);
+    rows.push(["wavelets", `${significant(distance.wavelet)} dB apart`]);
+  } else if (!against) {
+    rows.push([
+      "mean colour",
+      `${pictures.pixels.mean.map((value) => value.toFixed(3)).join(", ")} (red, green, blue)`,
+    ]);
+    rows.push(["contrast", pictures.pixels.std.map((value) => value.toFixed(3)).join(", ")]);
+  }
+  const few = fid !== undefined && Math.min(pictures.count, against!.count) <= features!.mean.length;
+  return [
+    ...table(rows, ["left", "left"]),
+    ...(few ? ["note: there are fewer pictures than features, so the FID is far too high: take more."] : []),
+    ...notes.map((note) => `note: ${note}`),
+    `Took ${duration(elapsed)}.`,
+  ].join("\n");
+}
+
+function significant(value: number): string {
+  return value.toPrecision(4);
+}
