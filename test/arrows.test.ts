@@ -47,6 +47,7 @@ function areaOf(path: string): string {
 const arrows: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "emscripten.ts": [],
+  "float16.ts": [],
   "files.ts": ["errors.ts"],
   "config.ts": ["errors.ts"],
   random: ["errors.ts"],
@@ -54,12 +55,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   scenes: ["errors.ts", "random", "image"],
   tokenizers: ["errors.ts", "emscripten.ts", "files.ts", "config.ts"],
   schedulers: ["errors.ts", "config.ts"],
-  backends: ["errors.ts", "emscripten.ts"],
+  backends: ["errors.ts", "emscripten.ts", "float16.ts"],
   "tensorflow-link": ["errors.ts", "files.ts"],
   ops: ["errors.ts", "backends"],
   layers: ["errors.ts", "ops"],
   models: ["errors.ts", "config.ts", "ops", "layers"],
-  weights: ["errors.ts", "files.ts", "config.ts", "backends", "layers"],
+  weights: ["errors.ts", "files.ts", "config.ts", "float16.ts", "backends", "layers"],
   pipelines: [
     ...["errors.ts", "files.ts", "config.ts", "random", "image", "tokenizers", "schedulers"],
     ...["backends", "ops", "layers", "models", "weights"],

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
 import type { OnnxRuntimeBackend } from "./onnxruntime/index.ts";
-import { areEqual, checkOptions, type Device, type OnnxRuntimeOptions } from "./onnxruntime/options.ts";
+import { areEqual, checkOptions, type OnnxRuntimeOptions } from "./onnxruntime/options.ts";
 
 const wayOut = 'The backend "wasm" needs nothing.';
 
@@ -17,7 +17,7 @@ export async function importOnnxRuntime(options?: OnnxRuntimeOptions): Promise<s
   const live = tf.engine().registry[backendName] as OnnxRuntimeBackend | undefined;
   if (!live || (options && !areEqual(options, live.options))) {
     checkOptions(options ?? {});
-    await refuseMissing(options?.device);
+    await refuseMissing(options ?? {});
     const made = await started(new OnnxRuntimeBackend(options));
     if (tf.findBackendFactory(backendName)) tf.removeBackend(backendName);
     tf.registerBackend(
@@ -29,12 +29,18 @@ export async function importOnnxRuntime(options?: OnnxRuntimeOptions): Promise<s
   return version();
 }
 
-/** @throws InputError with the reason where a device does not work on this machine */
-async function refuseMissing(device: Device = "cpu"): Promise<void> {
+/** @throws InputError with the reason where a device does not work on this machine, or not in this precision */
+async function refuseMissing({ device = "cpu", precision }: OnnxRuntimeOptions): Promise<void> {
   if (device === "cpu") return;
   const { probeDevice } = await import("./onnxruntime/probe.ts");
   const report = await probeDevice(device);
   if (!report.works) throw new InputError(report.reason);
+  if (precision === "float16" && !report.float16) {
+    throw new InputError(
+      `The precision "float16" can't be had on the device "${device}" here: its driver has no arithmetic in float16 (WebGPU's ` +
+        'feature "shader-f16"). Use the precision "float32", or the device "cpu", where float16 halves the weights.',
+    );
+  }
 }
 
 /** The backend, when its thread is there. */

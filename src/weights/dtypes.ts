@@ -1,3 +1,4 @@
+import { fromHalves, toHalves } from "../float16.ts";
 import { bytesOf, type Dtype } from "./source.ts";
 
 /**
@@ -85,54 +86,6 @@ function whole(values: Float32Array, dtype: Dtype, least: number, beyond: number
     }
   }
   return values;
-}
-
-/** IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of fraction. */
-function halfValue(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-let halfValues: Float32Array | undefined;
-
-function fromHalves(halves: Uint16Array): Float32Array {
-  halfValues ??= Float32Array.from({ length: 65536 }, (_, half) => halfValue(half));
-  const values = new Float32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) values[i] = halfValues[halves[i]!]!;
-  return values;
-}
-
-const half = new Float32Array([0.5]);
-const halfBits = new Uint32Array(half.buffer)[0]!;
-
-function toHalves(values: Float32Array): Uint16Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const halves = new Uint16Array(values.length);
-  const sum = new Float32Array(1);
-  const sumBits = new Uint32Array(sum.buffer);
-  for (let i = 0; i < halves.length; i++) {
-    const magnitude = bits[i]! & 0x7fffffff;
-    let stored: number;
-    if (magnitude > 0x7f800000)
-      stored = 0x7e00; // not a number
-    else if (magnitude >= 0x47800000)
-      stored = 0x7c00; // 65536 and more: infinity
-    else if (magnitude < 0x38800000) {
-      // Below 2⁻¹⁴ halves are multiples of 2⁻²⁴, the spacing of floats at 0.5: adding 0.5 rounds to one, ties to even.
-      sum[0] = Math.abs(values[i]!) + 0.5;
-      stored = sumBits[0]! - halfBits;
-    } else {
-      const isOdd = (magnitude >> 13) & 1;
-      // A carry out of the fraction raises the exponent, as it must.
-      stored = (magnitude - (112 << 23) + 0xfff + isOdd) >> 13;
-    }
-    halves[i] = ((bits[i]! >>> 16) & 0x8000) | stored;
-  }
-  return halves;
 }
 
 /** bfloat16 is the upper half of a float32. */

@@ -15,7 +15,7 @@ import {
 import type { Kernel } from "./kernel.ts";
 import { blocksBehind } from "./kernels/lasting-blocks.ts";
 import type { ElementType } from "./onnx.ts";
-import { checkOptions, type OnnxRuntimeOptions } from "./options.ts";
+import { arithmeticOf, checkOptions, type OnnxRuntimeOptions } from "./options.ts";
 import type { Counts, Held } from "./protocol.ts";
 import { Runtime } from "./runtime.ts";
 import { workOf } from "./work.ts";
@@ -140,7 +140,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     if (here) return here;
     if (isConstant(node!)) return this.#readConstant(node!);
     this.#compute([node!]);
-    return (await this.#runtime.read(idOf(node!), node!.type)) as Float32Array;
+    return (await this.#runtime.read(node!)) as Float32Array;
   }
 
   /** A weight stays where it is, in its file: what is computed and read is a copy. */
@@ -149,7 +149,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     copy.holders++;
     try {
       this.#compute([copy], { isRepeated: false });
-      return (await this.#runtime.read(idOf(copy), copy.type)) as Float32Array;
+      return (await this.#runtime.read(copy)) as Float32Array;
     } finally {
       this.#letGo(release([copy]));
     }
@@ -230,12 +230,16 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
   #computePending(): void {
     const outputs = [...this.#pending].flatMap((call) => call.outputs);
-    this.#run(compile(callsFor(outputs), new Set()), { isRepeated: true });
+    this.#run(this.#compiled(outputs, new Set()), { isRepeated: true });
   }
 
   #compute(nodes: readonly Node[], { isRepeated } = { isRepeated: true }): void {
     const recorded = nodes.filter(({ origin }) => origin.kind === "recorded");
-    if (recorded.length > 0) this.#run(compile(callsFor(recorded), new Set(recorded)), { isRepeated });
+    if (recorded.length > 0) this.#run(this.#compiled(recorded, new Set(recorded)), { isRepeated });
+  }
+
+  #compiled(nodes: readonly Node[], wanted: ReadonlySet<Node>): Program {
+    return compile(callsFor(nodes), wanted, arithmeticOf(this.options));
   }
 
   #run(program: Program, { isRepeated }: { isRepeated: boolean }): void {
@@ -324,11 +328,6 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
 
 function valuesHere({ origin }: Node): tf.backend_util.BackendValues | undefined {
   return "values" in origin ? (origin.values as Float32Array | undefined) : undefined;
-}
-
-function idOf({ origin }: Node): number {
-  if (origin.kind !== "computed") throw new Error(`A tensor is ${origin.kind}, not computed.`);
-  return origin.id;
 }
 
 function elementType(dtype: tf.DataType): ElementType {

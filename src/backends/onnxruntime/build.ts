@@ -1,5 +1,5 @@
 import { type Call, leaf, type Node, record, type Values } from "./graph.ts";
-import type { Attribute, ElementType } from "./onnx.ts";
+import { type Attribute, castTo, type ElementType } from "./onnx.ts";
 
 // Small words in which kernels are written: each records an operator, or finds that none is needed.
 
@@ -62,8 +62,7 @@ export function transpose(x: Node, axes: readonly number[]): Node {
 
 export function cast(x: Node, type: ElementType): Node {
   if (x.type === type) return x;
-  const to = BigInt({ float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 }[type]);
-  return operator("Cast", [x], { type, shape: x.shape }, { to });
+  return operator("Cast", [x], { type, shape: x.shape }, castTo(type));
 }
 
 /** An operator of one input whose output has its shape and type. */

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";
 import type { Call, FilePlace, Node } from "./graph.ts";
+import { type Halved, inHalf } from "./half.ts";
 import { type Attribute, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValue, type Opsets } from "./onnx.ts";
+import type { Precision } from "./options.ts";
 import { mergeBiases, splitProducts } from "./products.ts";
 import { workOf } from "./work.ts";
 
@@ -14,13 +16,15 @@ export interface Program {
   readonly key: string;
   readonly inputs: readonly Node[];
   readonly outputs: readonly Node[];
+  /** Of the outputs those that come out as float16. */
+  readonly halves: ReadonlySet<Node>;
   /** The operators, each after what it needs. */
   readonly calls: readonly Call[];
   /** The weights in files that it reads. */
   readonly places: readonly FilePlace[];
   /** The folder below which these files lie. */
   readonly folder: string | undefined;
-  /** Whether some of these weights are float16 or bfloat16, and widened before they are used. */
+  /** Whether some weights are float16 or bfloat16, and widened before they are used. */
   readonly hasHalf: boolean;
   /** Floating-point operations, roughly. */
   readonly work: number;
@@ -65,12 +69,11 @@ const viewOperators = new Set(["Transpose", "Reshape", "Cast"]);
  * The program that computes some nodes, and on the way every other one that somebody will need later, so that nothing is
  * computed twice.
  */
-export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Program {
+export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>, arithmetic: Precision): Program {
   const names = new Map<Node, string>();
   const inputs: Node[] = [];
   const constants: Node[] = [];
   const files: Node[] = [];
-  const uses = new Map<Node, number>();
   const structure: string[] = [];
 
   const nameOf = (node: Node): string => {
@@ -86,13 +89,10 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     return name;
   };
 
-  const nodes = weightsFirst(calls).map((call, index): OnnxNode => {
+  const { calls: computed, standIn } = inArithmetic(weightsFirst(calls), arithmetic);
+  const nodes = computed.map((call, index): OnnxNode => {
     const { type, domain, attributes, kernel } = call;
-    const inputNames = call.inputs.map((node) => {
-      if (!node) return "";
-      uses.set(node, (uses.get(node) ?? 0) + 1);
-      return nameOf(node);
-    });
+    const inputNames = call.inputs.map((node) => (node ? nameOf(node) : ""));
     const outputNames = call.outputs.map((node, i) => {
       const name = `n${index}${i === 0 ? "" : `_${i}`}`;
       names.set(node, name);
@@ -102,10 +102,12 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     return { name: `${kernel}/${index}`, type, domain, attributes, inputs: inputNames, outputs: outputNames };
   });
 
+  const uses = usesIn(calls);
   const outputs = calls
     .flatMap((call) => call.outputs)
     .filter((node) => wanted.has(node) || (node.holders > (uses.get(node) ?? 0) && !isConstant(node)));
-  structure.push(`→${outputs.map((node) => names.get(node))}`);
+  const results = outputs.map(standIn);
+  structure.push(`→${results.map((node) => names.get(node))}`);
 
   const places = files.map(placeOf);
   const folder = files.length > 0 ? commonFolder(places.map(({ path }) => path)) : undefined;
@@ -119,22 +121,36 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>): Prog
     key: createHash("sha256").update(structure.join("\n")).digest("base64"),
     inputs,
     outputs,
+    halves: new Set(outputs.filter((_, i) => results[i]!.type === "float16")),
     calls,
     places,
     folder,
-    hasHalf: files.some(({ type }) => type !== "float32") || inputs.some(({ type }) => type === "float16"),
+    hasHalf: arithmetic === "float32" && [...files, ...inputs].some(({ type }) => halfTypes.has(type)),
     work: calls.reduce((sum, call) => sum + workOf(call), 0),
     encode: () => {
       const graph = {
         nodes,
         initializers: [...constants, ...files].map(initializer),
         inputs: inputs.map(value),
-        outputs: outputs.map(value),
+        outputs: results.map(value),
       };
       const shapeOf = shapesOf(names);
       return encodeModel(splitProducts(mergeBiases(graph, shapeOf), shapeOf), opsets);
     },
   };
+}
+
+const halfTypes = new Set(["float16", "bfloat16"]);
+
+function inArithmetic(calls: readonly Call[], arithmetic: Precision): Halved {
+  return arithmetic === "float16" ? inHalf(calls) : { calls, standIn: (node) => node };
+}
+
+/** How many operators take each node. */
+function usesIn(calls: readonly Call[]): Map<Node, number> {
+  const uses = new Map<Node, number>();
+  for (const { inputs } of calls) for (const node of inputs) if (node) uses.set(node, (uses.get(node) ?? 0) + 1);
+  return uses;
 }
 
 /**

@@ -21,8 +21,8 @@ export type Origin =
   | { readonly kind: "host"; readonly values: Values }
   /** In a file that ONNX Runtime maps into memory. */
   | { readonly kind: "file"; readonly place: FilePlace }
-  /** In the worker, under a number; small ones that came from JavaScript are still here too. */
-  | { readonly kind: "computed"; readonly id: number; readonly values?: Values | undefined }
+  /** In the worker, under a number; small ones that came from JavaScript are still here too. Half are kept as float16. */
+  | { readonly kind: "computed"; readonly id: number; readonly values?: Values | undefined; readonly isHalf?: boolean }
   /** It was on the way to a result and nobody needed it afterwards. */
   | { readonly kind: "spent" };
 
@@ -87,12 +87,17 @@ export function record(
 ): Node[] {
   for (const input of inputs) if (input) input.holders++;
   const { kernel } = recording;
-  const call: Call = { type, domain, attributes: attributes as Call["attributes"], inputs, outputs: [], kernel };
-  const origin: Origin = { kind: "recorded", call };
-  const nodes = outputs.map(({ type: elementType, shape }): Node => ({ type: elementType, shape, origin, holders: 0 }));
-  (call.outputs as Node[]).push(...nodes);
+  const call = newCall({ type, domain, attributes: attributes as Call["attributes"], inputs, kernel }, outputs);
   recording.calls.push(call);
-  return nodes;
+  return [...call.outputs];
+}
+
+/** An operator with nodes for what it gives. Nothing is held or recorded. */
+export function newCall(call: Omit<Call, "outputs">, outputs: readonly OutputSpec[]): Call {
+  const made: Call = { ...call, outputs: [] };
+  const origin: Origin = { kind: "recorded", call: made };
+  (made.outputs as Node[]).push(...outputs.map(({ type, shape }) => leaf(type, shape, origin)));
+  return made;
 }
 
 export function leaf(type: ElementType, shape: readonly number[], origin: Origin): Node {

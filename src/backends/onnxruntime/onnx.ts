@@ -4,6 +4,11 @@
 export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 } as const;
 export type ElementType = keyof typeof elementTypes;
 
+/** What the operator Cast calls a type. */
+export function castTo(type: ElementType): { to: bigint } {
+  return { to: BigInt(elementTypes[type]) };
+}
+
 export type Attribute = number | bigint | string | readonly bigint[] | readonly number[] | OnnxGraph;
 
 export interface OnnxNode {

@@ -4,7 +4,7 @@ import { InputError } from "../../errors.ts";
 export const devices = ["cpu", "webgpu", "cuda"] as const;
 export type Device = (typeof devices)[number];
 
-/** What weights in files are kept as, and on GPUs what is computed in. */
+/** What weights are kept as; on `webgpu` also what is computed in. */
 export const precisions = ["float32", "float16"] as const;
 export type Precision = (typeof precisions)[number];
 
@@ -62,9 +62,14 @@ export function checkOptions(options: OnnxRuntimeOptions): void {
     }
   }
   const { device = "cpu", precision } = options;
-  if (precision === "float16" && device !== "cpu") {
-    throw new InputError(`The precision "float16" is for the device "cpu", not for "${device}".`);
+  if (precision === "float16" && device === "cuda") {
+    throw new InputError('The precision "float16" is for the devices "cpu" and "webgpu", not for "cuda".');
   }
+}
+
+/** What is computed in. Processors widen each number of float16 before they compute with it: there it would only take longer. */
+export function arithmeticOf({ device, precision = "float32" }: OnnxRuntimeOptions): Precision {
+  return device === "webgpu" ? precision : "float32";
 }
 
 /** Whether two sets of options are the same but for what is left out. */

@@ -5,7 +5,6 @@ import { type Program, placeKey } from "./compile.ts";
 import { forgetAtExit, waitForAtExit } from "./exit.ts";
 import { changedFile } from "./files.ts";
 import type { FilePlace, Node, Values } from "./graph.ts";
-import type { ElementType } from "./onnx.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
 import { type Answer, type Counts, type Held, type Request, type Sent, shared } from "./protocol.ts";
 import { Sessions } from "./sessions.ts";
@@ -65,12 +64,16 @@ export class Runtime {
       this.#post({ kind: "run", session, inputs: program.inputs.map((node) => this.#send(node)), outputs });
       if (!isRepeated) this.#sessions.close(program.key);
     }
-    for (const [index, node] of program.outputs.entries()) node.origin = { kind: "computed", id: outputs[index]! };
+    for (const [index, node] of program.outputs.entries()) {
+      node.origin = { kind: "computed", id: outputs[index]!, isHalf: program.halves.has(node) };
+    }
   }
 
-  /** The numbers of a value. @throws Error with ONNX Runtime's words where it could not be computed */
-  async read(id: number, type: ElementType): Promise<Tensor.DataType> {
-    const through = this.#sessions.reader(type);
+  /** The numbers of what was computed. @throws Error with ONNX Runtime's words where that could not be */
+  async read({ origin, type }: Node): Promise<Tensor.DataType> {
+    if (origin.kind !== "computed") throw new Error(`A tensor is ${origin.kind}, not computed.`);
+    const { id, isHalf } = origin;
+    const through = this.#sessions.reader(isHalf ? "float16" : type);
     return (await this.#ask((question) => ({ kind: "read", id, through, question }))).values!;
   }
 

@@ -1,7 +1,7 @@
 import { totalmem } from "node:os";
 import type { InferenceSession } from "onnxruntime-node";
 import { type Program, placeKey } from "./compile.ts";
-import { type ElementType, encodeModel } from "./onnx.ts";
+import { castTo, type ElementType, encodeModel } from "./onnx.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
 import type { Held, Request } from "./protocol.ts";
 
@@ -101,10 +101,13 @@ export class Sessions {
     return session;
   }
 
-  /** The number of a session that brings values of a type from a GPU to the processor; undefined where they are there already. */
+  /**
+   * The number of a session that brings values of a type from a GPU to the processor, float16 as float32; undefined where they
+   * are there already.
+   */
   reader(type: ElementType): number | undefined {
-    const { device } = this.#options;
-    if (device !== "webgpu") return undefined;
+    const { device = "cpu" } = this.#options;
+    if (device !== "webgpu" && type !== "float16") return undefined;
     const known = this.#readers.get(type);
     if (known !== undefined) return known;
     const session = ++this.#count;
@@ -170,10 +173,12 @@ function isWorthPacking(program: Program, work: number): boolean {
   return work >= workWorthPacking * weightBytes(program);
 }
 
-/** y = x, of any shape. */
+/** y = x, of any shape; float32 where x is float16, which JavaScript does not have. */
 function copyingModel(type: ElementType): Uint8Array {
-  const copy = { name: "copy", type: "Identity", domain: "", inputs: ["x"], outputs: ["y"], attributes: {} };
-  const graph = { nodes: [copy], initializers: [], inputs: [{ name: "x", type }], outputs: [{ name: "y", type }] };
+  const to = type === "float16" ? "float32" : type;
+  const operator = to === type ? { type: "Identity", attributes: {} } : { type: "Cast", attributes: castTo(to) };
+  const copy = { name: "copy", domain: "", inputs: ["x"], outputs: ["y"], ...operator };
+  const graph = { nodes: [copy], initializers: [], inputs: [{ name: "x", type }], outputs: [{ name: "y", type: to }] };
   return encodeModel(graph, { "": 21 });
 }
 

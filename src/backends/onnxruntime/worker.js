@@ -50,7 +50,7 @@ async function handle(request) {
       for (const output of request.outputs) values.set(output, request.reason);
       return;
     case "read": {
-      const value = await onProcessor(valueUnder(request.id), request.through);
+      const value = await readable(valueUnder(request.id), request.through);
       answer(request.question, isFailure(value) ? { failure: value } : { values: value.data });
       return;
     }
@@ -118,12 +118,12 @@ async function releaseClosing() {
 }
 
 /**
- * A value in the processor's memory, wherever it was. (`getData`, which is to do that, ends the process.)
+ * A value as JavaScript reads it, wherever it was. (`getData`, which is to do that, ends the process.)
  * @param {Value | Failure} value
  * @param {number | undefined} through a session
  */
-async function onProcessor(value, through) {
-  if (through === undefined || isFailure(value) || value.location === "cpu") return value;
+async function readable(value, through) {
+  if (through === undefined || isFailure(value) || (value.location === "cpu" && value.type !== "float16")) return value;
   const session = sessions.get(through) ?? { message: `There is no session ${through}.` };
   if (isFailure(session)) return session;
   try {

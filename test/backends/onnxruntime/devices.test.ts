@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
@@ -6,7 +8,9 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { useBackend } from "../../../src/backends/index.ts";
 import type { OnnxRuntimeBackend } from "../../../src/backends/onnxruntime/index.ts";
 import { probeDevice } from "../../../src/backends/onnxruntime/probe.ts";
+import { InputError } from "../../../src/errors.ts";
 import { root } from "../../helpers/cli.ts";
+import { errorOf, halfModels } from "../../helpers/half-models.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -83,5 +87,28 @@ describe("on WebGPU", () => {
     expect(await tf.tidy(() => tf.add(tf.tensor1d([1, 2, 3], "int32"), tf.scalar(2, "int32"))).array()).toEqual([
       3, 4, 5,
     ]);
+  });
+
+  it("float16 is refused where the GPU does not compute in it", async ({ skip }) => {
+    const report = await probeDevice("webgpu");
+    if (!report.works) return skip(report.reason);
+    if (report.float16) return skip("This GPU computes in float16.");
+    await expect(useBackend("onnxruntime", { device: "webgpu", precision: "float16" })).rejects.toThrow(
+      new InputError(
+        'The precision "float16" can\'t be had on the device "webgpu" here: its driver has no arithmetic in float16 (WebGPU\'s ' +
+          'feature "shader-f16"). Use the precision "float32", or the device "cpu", where float16 halves the weights.',
+      ),
+    );
+  });
+
+  it.for(halfModels)("the model $name computes in float16", async (model, { skip }) => {
+    const report = await probeDevice("webgpu");
+    if (!report.works) return skip(report.reason);
+    if (!report.float16) return skip("This GPU does not compute in float16.");
+    await useBackend("onnxruntime", { device: "webgpu", precision: "float16" });
+    const folder = await mkdtemp(join(tmpdir(), "half-webgpu-"));
+    const error = await errorOf(model, folder).finally(() => rm(folder, { recursive: true }));
+    expect(error).toBeLessThan(2e-2); // there ONNX Runtime also adds up products in float16
+    expect(error).toBeGreaterThan(5e-5);
   });
 });

@@ -140,8 +140,8 @@ describe("the precision float16", () => {
     await expect(useBackend("wasm", { precision: "float16" })).rejects.toThrow(
       new InputError('The backend "wasm" has no option "precision": only "onnxruntime" has options.'),
     );
-    await expect(useBackend("onnxruntime", { device: "webgpu", precision: "float16" })).rejects.toThrow(
-      new InputError('The precision "float16" is for the device "cpu", not for "webgpu".'),
+    await expect(useBackend("onnxruntime", { device: "cuda", precision: "float16" })).rejects.toThrow(
+      new InputError('The precision "float16" is for the devices "cpu" and "webgpu", not for "cuda".'),
     );
   });
 });

@@ -10,6 +10,7 @@ function program(key: string, { work = 10, weightBytes = 0, hasHalf = false, mod
     key,
     inputs: [],
     outputs: [],
+    halves: new Set(),
     calls: [],
     places,
     folder: "/",
