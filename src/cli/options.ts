@@ -23,7 +23,7 @@ export function addBackendOptions(command: Command): Command {
   );
   const precision = new Option(
     "--precision <name>",
-    "of onnxruntime: float32 is exact, float16 takes half the memory (default: float32)",
+    "of onnxruntime: float32 is exact, float16 takes half the memory, and webgpu also computes in it (default: float32)",
   );
   const threads = new Option(
     "--threads <n>",

@@ -56,7 +56,7 @@ const schema = z.object({
   shift_factor: z.number().nullish(),
   latents_mean: z.array(z.number()).nullish(),
   latents_std: z.array(z.number().positive()).nullish(),
-  force_upcast: z.union([z.boolean(), z.number()]).nullish(), // from half to single precision, which is ours anyway
+  force_upcast: z.union([z.boolean(), z.number()]).nullish(), // from half to single precision, which is ours but for WebGPU's float16: docs/backends.md
 });
 
 /**

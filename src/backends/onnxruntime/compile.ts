@@ -24,7 +24,7 @@ export interface Program {
   readonly places: readonly FilePlace[];
   /** The folder below which these files lie. */
   readonly folder: string | undefined;
-  /** Whether some weights are float16 or bfloat16, and widened before they are used. */
+  /** Whether some of these weights are float16 or bfloat16, and turned into what is wanted before they are used. */
   readonly hasHalf: boolean;
   /** Floating-point operations, roughly. */
   readonly work: number;
@@ -89,8 +89,8 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>, arith
     return name;
   };
 
-  const { calls: computed, standIn } = inArithmetic(weightsFirst(calls), arithmetic);
-  const nodes = computed.map((call, index): OnnxNode => {
+  const computed = inArithmetic(weightsFirst(calls), arithmetic);
+  const nodes = computed.calls.map((call, index): OnnxNode => {
     const { type, domain, attributes, kernel } = call;
     const inputNames = call.inputs.map((node) => (node ? nameOf(node) : ""));
     const outputNames = call.outputs.map((node, i) => {
@@ -106,7 +106,7 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>, arith
   const outputs = calls
     .flatMap((call) => call.outputs)
     .filter((node) => wanted.has(node) || (node.holders > (uses.get(node) ?? 0) && !isConstant(node)));
-  const results = outputs.map(standIn);
+  const results = outputs.map((node) => computed.standIn(node));
   structure.push(`→${results.map((node) => names.get(node))}`);
 
   const places = files.map(placeOf);
@@ -125,7 +125,7 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>, arith
     calls,
     places,
     folder,
-    hasHalf: arithmetic === "float32" && [...files, ...inputs].some(({ type }) => halfTypes.has(type)),
+    hasHalf: files.some(({ type }) => type !== "float32") || inputs.some(({ type }) => type === "float16"),
     work: calls.reduce((sum, call) => sum + workOf(call), 0),
     encode: () => {
       const graph = {
@@ -139,8 +139,6 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>, arith
     },
   };
 }
-
-const halfTypes = new Set(["float16", "bfloat16"]);
 
 function inArithmetic(calls: readonly Call[], arithmetic: Precision): Halved {
   return arithmetic === "float16" ? inHalf(calls) : { calls, standIn: (node) => node };
