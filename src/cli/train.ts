@@ -42,9 +42,10 @@ async function train(path: string, { output, quiet, ...choice }: Options, signal
   try {
     await useBackend(choice.backend, backendOptionsIn(choice));
     const { config, task, data } = await openTraining(path, { output });
-    const steps = `${grouped(totalSteps(config))} steps in ${config.stages.length} stages`;
+    const { length } = config.stages;
+    const steps = `${grouped(totalSteps(config))} steps in ${length} ${length === 1 ? "stage" : "stages"}`;
     progress.say(`${config.task}: ${grouped(data.training.length)} pictures, ${steps}, to ${config.output}`);
-    const show = await lineOfSteps(progress, config.stages.length);
+    const show = await lineOfSteps(progress, length);
     await run(config, task, data, {
       signal,
       onStep: show,
