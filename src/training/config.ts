@@ -33,6 +33,8 @@ const dataFolder = z.strictObject({
   folder,
   /** Where a crop lies in a picture whose shape is not that of its bucket. */
   crop: z.enum(["center", "random"]).default("center"),
+  /** What becomes of captions that have more tokens than a text encoder takes: they are refused, or their ends are cut off. */
+  longCaptions: z.enum(["refuse", "cut"]).default("refuse"),
 });
 const dataScenes = z.strictObject({
   scenes: z.strictObject({

@@ -2,6 +2,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import type { Picture } from "../image/index.ts";
 import type { Layer, Parameter } from "../layers/index.ts";
 import type { Named } from "../layers/tree.ts";
+import type { Tokenizer } from "../tokenizers/index.ts";
 import type { Example } from "./dataset.ts";
 import type { Draws } from "./draws.ts";
 
@@ -12,6 +13,8 @@ export interface Task<Batch extends tf.TensorContainer = tf.TensorContainer, Sta
    * configuration is of use in training alone, as a learned temperature, and is not written at the end.
    */
   readonly models: Readonly<Record<string, Layer>>;
+  /** What cuts captions into tokens, where there are captions: how long they may be. */
+  readonly tokenizer?: Tokenizer;
   /** The weights that are trained, by "model.path". The others are frozen. */
   trained(stage: Stage): readonly Named<Parameter>[];
   /**

@@ -50,13 +50,13 @@ export class ClipTask implements Task<ClipBatch> {
     readonly image_encoder: ClipVisionModel;
     readonly similarity: Similarity;
   };
-  readonly #tokenizer: Tokenizer;
+  readonly tokenizer: Tokenizer;
   readonly #processor: ImageProcessor;
 
   /** The models are loaded. */
   constructor({ textEncoder, imageEncoder, similarity, tokenizer, processor }: ClipTaskParts) {
     this.models = { text_encoder: textEncoder, image_encoder: imageEncoder, similarity };
-    this.#tokenizer = tokenizer;
+    this.tokenizer = tokenizer;
     this.#processor = processor;
   }
 
@@ -101,7 +101,7 @@ export class ClipTask implements Task<ClipBatch> {
         examples.map(({ picture }) => picture),
         this.#processor,
       ),
-      texts: tokensOf(texts, this.#tokenizer),
+      texts: tokensOf(texts, this.tokenizer),
       same: tf.tensor2d(isSame, [examples.length, examples.length]),
     };
   }

@@ -8,7 +8,7 @@ import { SiglipTextModel } from "../../models/siglip-text.ts";
 import { UNet } from "../../models/unet.ts";
 import { stack, toTensor } from "../../pipelines/tensor-data.ts";
 import { type DdimConfig, DdimScheduler, ddimConfigFrom } from "../../schedulers/index.ts";
-import { openTokenizer } from "../../tokenizers/index.ts";
+import { openTokenizer, type Tokenizer } from "../../tokenizers/index.ts";
 import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
 import type { Example } from "../dataset.ts";
 import type { Draws } from "../draws.ts";
@@ -83,6 +83,10 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
     this.#parts = parts;
     this.#latents = new Latents(parts.autoencoder);
     this.#scheduler = new DdimScheduler(parts.scheduler);
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.#parts.tokenizer;
   }
 
   trained({ train }: UNetStage): readonly Named<Parameter>[] {
