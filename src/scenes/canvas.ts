@@ -24,11 +24,10 @@ export class Canvas {
     this.data = new Float32Array(width * height * 3);
   }
 
-  /** A copy, to draw on without changing this one. */
-  copy(): Canvas {
-    const copy = new Canvas(this.width, this.height);
-    copy.data.set(this.data);
-    return copy;
+  /** Takes over all pixels of another canvas of this size. */
+  take({ data }: Canvas): this {
+    this.data.set(data);
+    return this;
   }
 
   /** Every row in the colour that `colourAt` gives for it. */

@@ -1,7 +1,7 @@
 import { InputError } from "../errors.ts";
 import type { Picture } from "../image/index.ts";
 import { drawBackdrop } from "./backdrop.ts";
-import { type Canvas, type Extent, type Frame, mix, type Shade } from "./canvas.ts";
+import { Canvas, type Extent, type Frame, mix, type Shade } from "./canvas.ts";
 import { dark, type Figure, figures, type Paint } from "./figures.ts";
 import { mascotFigures } from "./mascots.ts";
 import type { Scene, Subject } from "./scene.ts";
@@ -30,7 +30,7 @@ export function drawScene(scene: Scene, width = 64, height = width): Picture {
       `A scene of ${width}×${height} pixels can't be drawn: both sides are at least ${smallestSide}.`,
     );
   }
-  const canvas = backdrop(scene.place, scene.time, width, height).copy();
+  const canvas = new Canvas(width, height).take(backdrop(scene.place, scene.time, width, height));
   for (const frame of framesOf(scene, width, height)) drawFigure(canvas, scene.subject, scene.style, frame);
   return canvas.picture();
 }

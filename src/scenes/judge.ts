@@ -1,5 +1,5 @@
 import { checkPicture, type Picture } from "../image/index.ts";
-import type { Canvas, Frame } from "./canvas.ts";
+import { Canvas, type Frame } from "./canvas.ts";
 import { backdrop, borderOf, drawFigure, extentOf, silhouetteOf } from "./draw.ts";
 import type { Scene, Subject } from "./scene.ts";
 import {
@@ -26,7 +26,7 @@ export interface Judgement {
   /** How many figures stand beside each other; 0 where there is nothing. */
   readonly count: number;
   readonly object?: ObjectName;
-  readonly colour?: ColourName;
+  readonly colour?: ColourName | undefined;
   readonly mascot?: MascotName;
   readonly position?: PositionName;
   readonly size?: SizeName;
@@ -40,7 +40,9 @@ export type Judged = "object" | "colour" | "mascot" | "place" | "time" | "count"
 /** Distances of colours in 0…255 beyond which a pixel is no longer the same, and beyond which more doesn't matter. */
 const [different, capped] = [42, 90];
 /** How much of a picture must be the empty place, and how much of the figure its drawing must explain. */
-const [leastPlace, leastExplained] = [0.5, 0.5];
+const [leastPlace, leastExplained] = [0.5, 0.4];
+/** How much of what is seen must be near to a colour: of small figures in an outline, little is. */
+const leastColoured = 0.1;
 
 /**
  * What a picture shows, from its pixels alone: analysis by synthesis. The place and time are those whose empty picture is
@@ -54,10 +56,10 @@ export function judge(picture: Picture): Judgement {
   const figures = findFigures(picture, found.empty);
   const largest = figures.toSorted((a, b) => b.pixels - a.pixels)[0];
   if (!largest) return { place, time, count: 0, explained: 0 };
-  const { subject, frame, explained } = recognize(picture, found.empty, largest);
-  const seen = { place, time, count: figures.length, explained };
-  if (explained < leastExplained) return seen;
-  return { ...seen, ...subject, ...whereabouts(frame, picture, figures.length) };
+  const likely = likelyColours(picture, found.empty, largest);
+  const { subject, frame, explained } = recognize(picture, found.empty, largest, likely);
+  const known = explained < leastExplained ? { colour: likely[0] } : subject;
+  return { place, time, count: figures.length, explained, ...known, ...whereabouts(frame, picture, figures.length) };
 }
 
 /** Whether each attribute of a scene is in its picture. Position is asked of single figures alone. */
@@ -159,7 +161,7 @@ interface Guess {
 }
 
 /** The figure whose drawing explains most of a region. */
-function recognize(picture: Picture, empty: Canvas, region: Region) {
+function recognize(picture: Picture, empty: Canvas, region: Region, likely: readonly ColourName[]) {
   const around = {
     ...region,
     left: region.left - 3,
@@ -167,12 +169,11 @@ function recognize(picture: Picture, empty: Canvas, region: Region) {
     right: region.right + 3,
     bottom: region.bottom + 3,
   };
+  const canvas = new Canvas(picture.width, picture.height);
   const guess = (subject: Subject, style: Style, frame: Frame): Guess => {
-    const canvas = empty.copy();
-    drawFigure(canvas, subject, style, frame);
+    drawFigure(canvas.take(empty), subject, style, frame);
     return { subject, style, frame, cost: costWithin(picture, canvas, around) };
   };
-  const likely = likelyColours(picture, empty, region);
   const subjects: Subject[] = [
     ...namesOf(objects).flatMap((object) => likely.map((colour) => ({ object, colour }))),
     ...namesOf(mascots).map((mascot) => ({ mascot })),
@@ -185,8 +186,12 @@ function recognize(picture: Picture, empty: Canvas, region: Region) {
   return { subject, frame, explained: 1 - cost / costWithin(picture, empty, around) };
 }
 
-/** The colour that most of a region's own pixels are nearest to, and the second where there are nearly as many. */
-function likelyColours({ width, data }: Picture, empty: Canvas, { left, top, right, bottom }: Region): ColourName[] {
+/** The colours of a region: that which most of it is nearest to first, and a second where there is nearly as much of it. */
+function likelyColours(
+  { width, data }: Picture,
+  empty: Canvas,
+  { left, top, right, bottom, pixels }: Region,
+): ColourName[] {
   const votes = new Map(namesOf(colours).map((name) => [name, 0]));
   for (let y = top; y < bottom; y++) {
     for (let i = (y * width + left) * 3; i < (y * width + right) * 3; i += 3) {
@@ -194,8 +199,9 @@ function likelyColours({ width, data }: Picture, empty: Canvas, { left, top, rig
       if (name) votes.set(name, votes.get(name)! + 1);
     }
   }
-  const [first, second] = [...votes].toSorted(([, a], [, b]) => b - a);
-  return second![1] > 0.4 * first![1] ? [first![0], second![0]] : [first![0]];
+  const ranked = [...votes].toSorted(([, a], [, b]) => b - a);
+  const most = ranked[0]![1];
+  return ranked.filter(([, count]) => count >= 0.4 * most && most >= leastColoured * pixels).map(([name]) => name);
 }
 
 function nearestColour(data: Uint8Array, i: number): ColourName | undefined {
