@@ -37,7 +37,7 @@ function checkFinite(decoded: Float32Array, latents: TensorData): void {
   const suspect = largest > 1e4 ? "the UNet's, whose latents should be about 1" : "the autoencoder's";
   throw new InputError(
     `The autoencoder gave colours that are not finite, of latents up to ${largest.toPrecision(2)}. Weights may be damaged: ${suspect}. ` +
-      "Get them anew from where they came from, or find the layer with `compare`.",
+      "Get them anew from where they came from, or find the layer with `compare`. Where the precision is float16, try float32.",
   );
 }
 
