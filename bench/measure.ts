@@ -15,9 +15,10 @@ import { type Model, modelFrom } from "../src/models/model-from.ts";
 import { LazyModel, openPipeline, type Pipeline, takeData, toTensor } from "../src/pipelines/index.ts";
 import { available, planResidency } from "../src/pipelines/memory.ts";
 import { TorchCpuGenerator } from "../src/random/index.ts";
-import { openWeights } from "../src/weights/index.ts";
+import { loadWeights, openWeights } from "../src/weights/index.ts";
 import type { Answer } from "./participant.ts";
 import type { Task } from "./tasks.ts";
+import { type TrainingInputs, trainingSteps } from "./training.ts";
 
 interface Work {
   /** Of one run, where they can be counted. */
@@ -110,6 +111,25 @@ async function modelWork(task: Task, backend: BackendName, { patient }: { patien
   };
 }
 
+/** A step of training; its backward pass takes twice the operations of the forward one. */
+async function trainingWork(task: Task, backend: BackendName, { patient }: { patient: boolean }): Promise<Work> {
+  const where = join(task.folder, "config.json");
+  const model = modelFrom(task.className, JSON.parse(await readFile(where, "utf8")), where) as UNet;
+  const flops = 3 * costOf(model, task).flops;
+  if (!patient) await refuseHours(flops, backend);
+  const inputs = inputsOf(task) as unknown as TrainingInputs;
+  let step: () => Promise<Float32Array>;
+  return {
+    flops,
+    load: async () => {
+      const source = await openWeights(task.folder);
+      await loadWeights(model, source, { streamed: false }).finally(() => source.close());
+      step = await trainingSteps(model, inputs, { timestep: task.timestep!, timeIds: task.timeIds! });
+    },
+    run: async () => ({ data: await step() }),
+  };
+}
+
 /** @throws Error where computing would take very long */
 async function refuseHours(flops: number, backend: BackendName): Promise<void> {
   if (flops < 1e10) return; // which every backend does in moments
@@ -191,6 +211,7 @@ function answer(fields: Answer): void {
 async function workOf(task: Task, backend: BackendName, { patient }: { patient: boolean }): Promise<Work> {
   if (task.what === "small") return smallWork();
   if (task.what === "picture") return pictureWork(task);
+  if (task.what === "train") return trainingWork(task, backend, { patient });
   return modelWork(task, backend, { patient });
 }
 

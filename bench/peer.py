@@ -74,6 +74,34 @@ def model_of(task: dict):
     return lambda: model(ids).last_hidden_state
 
 
+def training_of(task: dict):
+    """A step as PyTorch's users write it, with the fused AdamW: forward, backward, clipping, AdamW, the average. Loss and norm come back."""
+    layout = {"memory_format": torch.channels_last} if task["kind"] == "channels_last" else {}
+    model = getattr(diffusers, task["className"]).from_pretrained(task["folder"]).to(**layout).train()
+    inputs = {name: x.contiguous(**layout) if x.ndim == 4 else x for name, x in draw(task["shapes"]).items()}
+    added = {"text_embeds": inputs["pooled"], "time_ids": torch.tensor([task["timeIds"]] * len(inputs["latents"]))}
+    weights = list(model.parameters())
+    average = [weight.detach().clone() for weight in weights]
+    groups = [  # the numbers of training.ts
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": 0.01},
+        {"params": [weight for weight in weights if weight.ndim == 1], "weight_decay": 0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
+
+    def run():
+        predicted = model(inputs["latents"], task["timestep"], inputs["context"], added_cond_kwargs=added).sample
+        loss = torch.nn.functional.mse_loss(predicted, inputs["target"])
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(weights, 1)
+        optimizer.step()
+        optimizer.zero_grad()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, weights, 0.001)
+        return torch.stack([loss.detach(), norm])
+
+    return run
+
+
 def pipeline_of(task: dict):
     """The picture, and when each step had ended."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test" / "reference"))
@@ -103,7 +131,7 @@ def compute_of(task: dict):
         return lambda run=small(): (run(), None)
     if task["what"] == "picture":
         return pipeline_of(task)
-    run = model_of(task)
+    run = training_of(task) if task["what"] == "train" else model_of(task)
     return lambda: (run(), None)
 
 
@@ -120,7 +148,7 @@ def main() -> None:
                     compute()
             answer(seconds=time.perf_counter() - start)
         elif word == "run":
-            with torch.inference_mode():
+            with torch.inference_mode(task["what"] != "train"):
                 result, ends = compute()
             answer(seconds=time.perf_counter() - start, **({"steps": [end - start for end in ends]} if ends else {}))
             if output:

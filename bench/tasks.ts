@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { modelFrom } from "../src/models/model-from.ts";
 import { writeRandomWeights } from "./random-weights.ts";
 
-export const whats = ["small", "unet", "text", "vae", "swin", "picture"] as const;
+export const whats = ["small", "unet", "text", "vae", "swin", "picture", "train"] as const;
 export type What = (typeof whats)[number];
 
-export const sizes = ["tiny", "sd-1.5", "mitsua-likes"] as const;
+export const sizes = ["tiny", "mini", "sd-1.5", "mitsua-likes"] as const;
 export type Size = (typeof sizes)[number];
 
 /** How PyTorch computes: as its users have it, and what they may try; its bfloat16 is another arithmetic. */
@@ -122,6 +122,15 @@ export const tasks: readonly Task[] = [
   { ...picture, size: "tiny", request: { ...texts, steps: 8, width: 128, height: 128 } },
   { ...picture, size: "mitsua-likes", request: { ...texts, steps: 4, width: 512, height: 512 } },
   { ...picture, size: "mitsua-likes", request: { ...texts, steps: 40, peerSteps: 3, width: 768, height: 768 } },
+  {
+    ...unet,
+    what: "train",
+    size: "mini",
+    folder: "weights/mini/unet",
+    shapes: { latents: [64, 8, 16, 16], context: [64, 32, 192], pooled: [64, 192], target: [64, 8, 16, 16] },
+    timeIds: [64, 64, 0, 0, 64, 64],
+    peers: ["plain", "channels_last"],
+  },
 ];
 
 /** What is computed, as the report says it. */
@@ -132,6 +141,7 @@ export const titles: Readonly<Record<What, string>> = {
   vae: "VAE decode",
   swin: "Swin classifier",
   picture: "whole picture",
+  train: "training step",
 };
 
 /** The size of the input, as the report says it. */
@@ -155,7 +165,7 @@ export async function withWeights(task: Task, dest: string): Promise<Task> {
   const { what, size } = task;
   if (size === "tiny") return task;
   if (what === "picture") return withSystem(task, dest);
-  const folder = join(dest, size, partNames[what]!);
+  const folder = join(dest, size, partNames[what] ?? "unet");
   const library = task.className === "UNet2DConditionModel" || task.className === "AutoencoderKL";
   const weights = join(folder, library ? "diffusion_pytorch_model.safetensors" : "model.safetensors");
   const config = join(task.folder, "config.json");
