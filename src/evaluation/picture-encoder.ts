@@ -1,12 +1,13 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
+import { fieldsOf } from "../config.ts";
 import { ConfigError, InputError } from "../errors.ts";
 import { readJsonFile } from "../files.ts";
 import { ImageProcessor, imageProcessorConfigFrom, type Picture } from "../image/index.ts";
 import { runStages } from "../layers/index.ts";
 import { ClipVisionModel } from "../models/clip-vision.ts";
-import { modelFrom } from "../models/model-from.ts";
+import { clipVisionConfigFrom } from "../models/clip-vision-config.ts";
 import { LazyModel, type Progress } from "../pipelines/index.ts";
 import { readJsonIfThere } from "../pipelines/models-in.ts";
 import { openModelFolder, openWeights, partOf } from "../weights/index.ts";
@@ -71,13 +72,12 @@ async function rowsOf(matrix: tf.Tensor2D): Promise<Float32Array[]> {
 export async function openPictureEncoder(path: string): Promise<PictureEncoder> {
   const folder = (await isFile(join(path, "model_index.json"))) ? await imageEncoderOf(path) : path;
   const where = join(folder, "config.json");
-  const json = (await readJsonFile(where)) as { vision_config?: { model_type?: unknown }; architectures?: unknown };
-  const isJoined = json?.vision_config !== undefined;
-  const className = isJoined ? classOf(json.vision_config!) : [json?.architectures].flat()[0];
-  const model = typeof className === "string" ? modelFrom(className, json, where) : undefined;
-  if (!(model instanceof ClipVisionModel)) {
-    throw new ConfigError(`${where} is of no image tower of CLIP's (CLIPVisionModel, alone or within a CLIPModel).`);
+  const json = fieldsOf(await readJsonFile(where), where);
+  const isJoined = json.vision_config !== undefined;
+  if (!isJoined && json.model_type !== "clip_vision_model") {
+    throw new ConfigError(`${where} is of no image tower of CLIP's: neither a clip_vision_model nor a model with one.`);
   }
+  const model = new ClipVisionModel(clipVisionConfigFrom(isJoined ? withProjection(json, where) : json, where));
   const processorPath = join(folder, "preprocessor_config.json");
   const processor = new ImageProcessor(imageProcessorConfigFrom(await readJsonIfThere(processorPath), processorPath));
   const lazy = new LazyModel("image encoder", model, async () => {
@@ -87,9 +87,12 @@ export async function openPictureEncoder(path: string): Promise<PictureEncoder> 
   return new PictureEncoder(lazy, processor);
 }
 
-/** Towers are told apart by their `model_type`, which transformers leaves out where it is the default. */
-function classOf({ model_type: type = "clip_vision_model" }: { model_type?: unknown }): string {
-  return type === "clip_vision_model" ? "CLIPVisionModel" : String(type);
+/** The width of the projection may be said outside of vision_config. */
+function withProjection(json: Record<string, unknown>, where: string): Record<string, unknown> {
+  const vision = fieldsOf(json.vision_config, `${where}, vision_config`);
+  return {
+    vision_config: { ...(json.projection_dim !== undefined && { projection_dim: json.projection_dim }), ...vision },
+  };
 }
 
 async function imageEncoderOf(path: string): Promise<string> {

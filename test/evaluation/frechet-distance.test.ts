@@ -102,18 +102,6 @@ test("features of all one kind have no covariance, and lie apart by their means 
   expect(frechetDistance(a, b)).toBe(25);
 });
 
-test("features of 768 numbers take seconds", { timeout: 30_000 }, () => {
-  const random = (() => {
-    let state = 1;
-    return () => {
-      state = (state * 48271) % 0x7fffffff;
-      return state / 0x7fffffff;
-    };
-  })();
-  const some = () => statisticsOf(Array.from({ length: 800 }, () => Float64Array.from({ length: 768 }, random)));
-  expect(frechetDistance(some(), some())).toBeGreaterThan(0);
-});
-
 test("wrong features are refused", () => {
   const moments = new FeatureMoments(2);
   expect(() => moments.statistics()).toThrow(/at least 2 pictures; there are none/);

@@ -1,11 +1,17 @@
-"""FID and CLIP score of made-up features, and statistics of made-up pictures, in float64."""
+"""FID and CLIP score of made-up features in float64, and of folders of pictures by a made-up CLIP; statistics of pictures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from safetensors.torch import save_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, SiglipTextModel, SiglipTokenizer, ViTImageProcessor
 
-from common import randn, save_json, save_tensors
+from common import randn, randomize, save_json, save_tensors
+
+tiny = Path(__file__).resolve().parents[2] / "weights" / "tiny"
 
 
 def features(count: int, dimensions: int, seed: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
@@ -46,14 +52,69 @@ def haar(x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def statistics(pictures: np.ndarray) -> dict:
-    """Of pictures [N, 3, H, W] of 8 bits."""
-    x = pictures.astype(np.float64) / 255
+    """Of pictures [N, H, W, 3] of 8 bits."""
+    x = pictures.transpose(0, 3, 1, 2).astype(np.float64) / 255
     pixels = x.transpose(1, 0, 2, 3).reshape(3, -1)
     rest, energies = x, []
     while rest.shape[-1] % 2 == 0 and rest.shape[-2] % 2 == 0:
         rest, bands = haar(rest)
         energies.append([float((band**2).mean()) for band in bands])
     return {"mean": pixels.mean(1).tolist(), "std": pixels.std(1).tolist(), "wavelet": energies}
+
+
+def pictures(count: int, seed: int, contrast: float) -> np.ndarray:
+    """Of colours that flow into each other, with some noise."""
+    coarse = randn(count, 3, 4, 6, seed=seed)
+    smooth = torch.nn.functional.interpolate(coarse, (16, 24), mode="bilinear")
+    x = 0.5 + contrast * smooth + 0.03 * randn(count, 3, 16, 24, seed=seed + 1)
+    return (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def save_clip(path: Path):
+    """A CLIP's image tower beside SigLIP's text tower in one file, as Mitsua Japanese CLIP is. The text tower is the tiny model's."""
+    torch.manual_seed(0)
+    vision = randomize(CLIPVisionModelWithProjection(CLIPVisionConfig(
+        hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, image_size=24, patch_size=8,
+        projection_dim=32, hidden_act="gelu")), seed=20)
+    text = SiglipTextModel.from_pretrained(tiny / "text_encoder", torch_dtype=torch.float32).eval()
+    processor = ViTImageProcessor(size={"height": 24, "width": 24}, resample=3)
+    processor.save_pretrained(path)
+    halves = {name: weight.half() for name, weight in text.state_dict().items()}  # as the tiny model's are: nothing is lost
+    save_file({**vision.state_dict(), **halves}, path / "model.safetensors")
+    text_config = {name: value for name, value in text.config.to_diff_dict().items() if name != "_name_or_path"}
+    save_json(path / "config.json", {
+        "architectures": ["JoinedCLIPModel"], "projection_dim": 32,
+        "text_config": text_config, "vision_config": vision.config.to_diff_dict(),
+    })
+    return vision, text, processor
+
+
+def folders(out: Path) -> dict:
+    """Two folders of pictures, one with captions, seen by a CLIP."""
+    vision, text, processor = save_clip(out / "clip")
+    tokenizer = SiglipTokenizer.from_pretrained(tiny / "tokenizer")
+    captions = [["赤い船", "a red boat"], ["森の猫"], ["a cat in the forest", "夜", "night"], ["夕方の海"], ["snow"]]
+    features, found = {}, {}
+    for name, made in {"drawn": pictures(5, 21, 0.2), "others": pictures(7, 23, 0.3)}.items():
+        (out / name).mkdir(parents=True)
+        images = [Image.fromarray(picture) for picture in made]
+        for i, image in enumerate(images):
+            image.save(out / name / f"{i}.png")
+        features[name] = vision(processor(images, return_tensors="pt")["pixel_values"]).image_embeds
+        found[name] = statistics(made)
+    save_lines(out / "drawn" / "captions.jsonl", [{"file": f"{i}.png", "captions": of} for i, of in enumerate(captions)])
+
+    def score(image, of):
+        ids = tokenizer(of, padding="max_length", max_length=64, truncation=True, return_tensors="pt")["input_ids"]
+        return float(np.mean(clip_score(image[None].expand(len(of), -1), text(ids).pooler_output)[1]))
+
+    found["clip_score"] = [score(image, of) for image, of in zip(features["drawn"], captions)]
+    found["fid"] = frechet_distance_by_factors(features["drawn"].numpy(), features["others"].numpy())
+    return found
+
+
+def save_lines(path: Path, lines: list) -> None:
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
 
 
 def make(out: Path) -> None:
@@ -77,13 +138,10 @@ def make(out: Path) -> None:
     tensors |= {"images": images, "texts": texts}
     mean, each = clip_score(images, texts)
 
-    generator = torch.Generator().manual_seed(13)
-    pictures = torch.randint(0, 256, (4, 3, 16, 24), generator=generator)
-    tensors["pictures"] = pictures.float()
     save_tensors(out / "features.safetensors", tensors)
     save_json(out / "expected.json", {
         "distances": distances,
         "singular_values": singular_values,
         "clip_score": {"mean": mean, "each": each},
-        "statistics": statistics(pictures.numpy()),
+        "folders": folders(out),
     })
