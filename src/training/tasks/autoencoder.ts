@@ -19,6 +19,8 @@ const modelSchema = z.strictObject({ vae: z.string().min(1, "it must be the path
 const weight = z.number().min(0);
 
 const stageSchema = z.strictObject({
+  /** What is trained. A decoder alone can be improved beside a UNet that learned the latents: they stay as they are. */
+  train: z.enum(["both", "decoder"]).default("both"),
   /** What the mean absolute error of the pixels, −1 to 1, counts. */
   absolute: weight.default(1),
   /** What the mean squared error counts. */
@@ -53,8 +55,9 @@ export class AutoencoderTask implements Task<AutoencoderBatch, AutoencoderStage>
     this.models = { vae };
   }
 
-  trained(): readonly Named<Parameter>[] {
-    return [...parameters(this.models.vae, "vae")];
+  trained({ train }: AutoencoderStage): readonly Named<Parameter>[] {
+    const isDecoder = (name: string) => /^vae\.(post_quant_conv|decoder)\./.test(name);
+    return [...parameters(this.models.vae, "vae")].filter(([name]) => train === "both" || isDecoder(name));
   }
 
   async prepare(examples: readonly Example[], draws: Draws): Promise<AutoencoderBatch> {
