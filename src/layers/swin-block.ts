@@ -81,18 +81,16 @@ function joinWindows(windows: tf.Tensor3D, shape: tf.Tensor4D["shape"], window: 
 function shiftMask(height: number, width: number, { window, shift }: { window: number; shift: number }): tf.Tensor3D {
   const strip = (place: number, length: number) => (place < length - window ? 0 : place < length - shift ? 1 : 2);
   const patches = window ** 2;
-  const mask = tf.buffer([(height * width) / patches, patches, patches]);
+  const mask = new Float32Array(height * width * patches);
   let index = 0;
   for (let top = 0; top < height; top += window) {
-    for (let left = 0; left < width; left += window, index++) {
+    for (let left = 0; left < width; left += window) {
       const regions = Array.from({ length: patches }, (_, patch) => {
         const [row, column] = [top + Math.floor(patch / window), left + (patch % window)];
         return 3 * strip(row, height) + strip(column, width);
       });
-      for (const [to, a] of regions.entries()) {
-        for (const [from, b] of regions.entries()) if (a !== b) mask.set(-100, index, to, from);
-      }
+      for (const a of regions) for (const b of regions) mask[index++] = a === b ? 0 : -100;
     }
   }
-  return mask.toTensor() as tf.Tensor3D;
+  return tf.tensor3d(mask, [(height * width) / patches, patches, patches]);
 }

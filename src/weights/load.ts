@@ -29,6 +29,9 @@ export interface LoadOptions {
 /** Weights of up to so many bytes are read whatever the backend can: it takes a moment, and leaves the file free. */
 const soonRead = 16 * 2 ** 20;
 
+/** Milliseconds after which the event loop turns: for each of a thousand weights in their file that would take longer than they do. */
+const longestTurn = 5;
+
 /** The share of what a backend can hold that weights may take; the rest is for what is computed. */
 const weightsShare = 0.75;
 
@@ -62,6 +65,7 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
   };
   const read = keepsHalves() ? readHalves : readWeight;
   const loaded: Parameter[] = [];
+  let turned = performance.now();
   try {
     for (const [name, parameter] of parameters(model)) {
       options.signal?.throwIfAborted();
@@ -75,7 +79,10 @@ export async function loadWeights(model: Layer, source: WeightSource, options: L
       if (mapped) tell(sizeOf(name));
       loaded.push(parameter);
       parameter.assign(value);
-      if (mapped) await nextTurn(); // some backends have copied it
+      if (mapped && performance.now() - turned > longestTurn) {
+        await nextTurn(); // some backends have copied it
+        turned = performance.now();
+      }
     }
     options.signal?.throwIfAborted();
   } catch (error) {
