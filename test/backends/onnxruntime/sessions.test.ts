@@ -3,8 +3,11 @@ import type { Program } from "../../../src/backends/onnxruntime/compile.ts";
 import type { Request } from "../../../src/backends/onnxruntime/protocol.ts";
 import { Sessions, workWorthPacking } from "../../../src/backends/onnxruntime/sessions.ts";
 
-function program(key: string, { work = 10, weightBytes = 0, hasHalf = false, modelBytes = 0 } = {}): Program {
-  const place = { path: "/weights", offset: 8, length: weightBytes, fileSize: 100, modified: 1 };
+function program(
+  key: string,
+  { work = 10, weights = key, weightBytes = 0, hasHalf = false, modelBytes = 0 } = {},
+): Program {
+  const place = { path: `/${weights}`, offset: 8, length: weightBytes, fileSize: 100, modified: 1 };
   const places = weightBytes > 0 ? [place] : [];
   return {
     key,
@@ -69,7 +72,9 @@ describe("sessions", () => {
   it("are packed in the place of those that nobody uses any more", () => {
     const { sessions } = sessionsThatTell({ maxSessionBytes: 2.5e6 });
     const stages = (size: string) =>
-      ["first", "second"].map((key) => program(`${size} ${key}`, { work: worth(1e6) / 2, weightBytes: 1e6 }));
+      ["first", "second"].map((key) =>
+        program(`${size} ${key}`, { weights: key, work: worth(1e6) / 2, weightBytes: 1e6 }),
+      );
     for (let run = 1; run <= 3; run++) for (const stage of stages("small")) sessions.open(stage);
     for (let run = 1; run <= 3; run++) for (const stage of stages("large")) sessions.open(stage);
     const ids = stages("large").map((stage) => sessions.open(stage));
@@ -90,7 +95,7 @@ describe("sessions", () => {
     const { sessions, told } = sessionsThatTell();
     sessions.open(program("without"));
     const session = sessions.open(program("with", { weightBytes: 10 }));
-    sessions.closeThoseWith(["8:1:/weights"]);
+    sessions.closeThoseWith(["8:1:/with"]);
     expect(told.slice(2)).toEqual([{ kind: "close", session }]);
   });
 
@@ -118,6 +123,19 @@ describe("sessions", () => {
     const options = created(told).map((it) => it.options);
     expect(options.map(({ graphOptimizationLevel }) => graphOptimizationLevel)).toEqual(["extended", "all"]);
     expect(options.map(({ extra }) => "optimization" in extra!)).toEqual([true, false]);
+  });
+
+  it("hold the same weights packed once: for the shape that they were last packed for", () => {
+    const { sessions, told } = sessionsThatTell();
+    const work = worth(1e6);
+    const tiles = (shape: string) =>
+      ["first", "second"].map((half) => program(`${shape} ${half}`, { work, weights: half, weightBytes: 1e6 }));
+    const inner = tiles("inner").map((half) => sessions.open(half));
+    expect(tiles("inner").map((half) => sessions.open(half))).toEqual(inner);
+    for (const half of tiles("edge")) sessions.open(half);
+    expect(kinds(told)).toEqual(["create", "create", "close", "create", "close", "create"]);
+    expect(told.flatMap((it) => (it.kind === "close" ? [it.session] : []))).toEqual(inner);
+    expect(sessions.held()).toEqual({ packed: 2, sessionBytes: 2e6 });
   });
 
   it("of small graphs wake no other threads; of large ones as many as are asked for", () => {
