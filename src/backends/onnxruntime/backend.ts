@@ -18,6 +18,7 @@ import type { ElementType } from "./onnx.ts";
 import { arithmeticOf, checkOptions, type OnnxRuntimeOptions } from "./options.ts";
 import type { Counts, Held } from "./protocol.ts";
 import { Runtime } from "./runtime.ts";
+import { widenedBytes } from "./widening.ts";
 import { workOf } from "./work.ts";
 
 export const backendName = "onnxruntime";
@@ -34,6 +35,9 @@ const maxPending = 4_000;
 
 /** Floating-point operations, about half a second of them, that are worth a graph of their own in a long computation. */
 const stageWork = 100e9;
+
+/** Bytes of weights of half width, widened, that are worth one too: within a graph several may be there at a time. */
+const stageWidened = 100e6;
 
 /** What can be mapped, by safetensors' names. */
 const mappedTypes = {
@@ -55,6 +59,8 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   readonly #pending = new Set<Call>();
   /** Floating-point operations of what is pending. */
   #work = 0;
+  /** Bytes that its weights of half width have when they are widened. */
+  #widened = 0;
   /** Resolves when the stage before is computed. */
   #stage: Promise<void> = Promise.resolve();
 
@@ -187,7 +193,8 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
    * @param tensors what the next stages need
    */
   async endStage(tensors: readonly tf.TensorInfo[]): Promise<void> {
-    if (this.#work < stageWork) return;
+    const widened = arithmeticOf(this.options) === "float32" ? this.#widened : 0; // in float16 nothing is
+    if (this.#work < stageWork && widened < stageWidened) return;
     const before = this.#stage;
     const nodes = tensors.map(({ dataId }) => this.node(dataId));
     this.#stage = this.#settle(nodes.map((node) => blocksBehind(node) ?? node)); // what goes on in blocks is not turned round
@@ -255,10 +262,13 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   #expect(call: Call): void {
     this.#pending.add(call);
     this.#work += workOf(call);
+    this.#widened += widenedBytes(call);
   }
 
   #done(call: Call): void {
-    if (this.#pending.delete(call)) this.#work -= workOf(call);
+    if (!this.#pending.delete(call)) return;
+    this.#work -= workOf(call);
+    this.#widened -= widenedBytes(call);
     if (this.#pending.size === 0) this.#work = 0; // and not what rounding left
   }
 
