@@ -84,16 +84,21 @@ export class Sessions {
     return isWorthPacking(program, program.hasHalf || this.#areKindsKept ? program.work : work);
   }
 
-  /** Whether it may be packed beside the sessions that were used since it was last: those before can be closed. */
+  /**
+   * Whether it may be packed beside the sessions that were used since it was last: those before can be closed. If one of these
+   * has the same weights packed, the two take turns with them, and only what is worth it in a single run may take them over.
+   */
   #hasRoom(program: Program): boolean {
     const sessions = [...this.#byKey];
     const place = sessions.findIndex(([key]) => key === program.key);
-    const since = place < 0 ? [] : sessions.slice(place + 1);
-    return packedBytes(program) + bytesOf(since.map(([, session]) => session)) <= this.#maxBytes;
+    const since = place < 0 ? [] : sessions.slice(place + 1).map(([, session]) => session);
+    const places = placesOf(program);
+    const isTaken = since.some((session) => isCopy(session, places)) && !isWorthPacking(program, program.work);
+    return !isTaken && packedBytes(program) + bytesOf(since) <= this.#maxBytes;
   }
 
   #create(program: Program, isPacked: boolean): Session {
-    const places = new Map(program.places.map((place) => [placeKey(place), place.length]));
+    const places = placesOf(program);
     if (isPacked) this.#closeCopies(places);
     const model = program.encode();
     const bytes = operatorBytes * program.calls.length + model.length + (isPacked ? packedBytes(program) : 0);
@@ -107,10 +112,7 @@ export class Sessions {
    * would hold its weights four times. To arrange them anew for the next shape takes less than a tenth of what they are arranged for.
    */
   #closeCopies(places: ReadonlyMap<string, number>): void {
-    for (const [key, session] of this.#byKey) {
-      const both = [...session.places].filter(([place]) => places.has(place));
-      if (session.isPacked && both.length > 0 && 2 * sum(both) > sum(session.places)) this.close(key);
-    }
+    for (const [key, session] of this.#byKey) if (isCopy(session, places)) this.close(key);
   }
 
   /**
@@ -192,6 +194,16 @@ function copyingModel(type: ElementType): Uint8Array {
   const copy = { name: "copy", domain: "", inputs: ["x"], outputs: ["y"], ...operator };
   const graph = { nodes: [copy], initializers: [], inputs: [{ name: "x", type }], outputs: [{ name: "y", type: to }] };
   return encodeModel(graph, { "": 21 });
+}
+
+function placesOf(program: Program): Map<string, number> {
+  return new Map(program.places.map((place) => [placeKey(place), place.length]));
+}
+
+/** Whether a session has weights packed of which most are among these. */
+function isCopy(session: Session, places: ReadonlyMap<string, number>): boolean {
+  const both = [...session.places].filter(([place]) => places.has(place));
+  return session.isPacked && both.length > 0 && 2 * sum(both) > sum(session.places);
 }
 
 function sum(places: Iterable<readonly [place: string, bytes: number]>): number {

@@ -138,6 +138,17 @@ describe("sessions", () => {
     expect(sessions.held()).toEqual({ packed: 2, sessionBytes: 2e6 });
   });
 
+  it("take turns with the same weights unpacked, but for one of them, where a single run is not worth it", () => {
+    const { sessions, told } = sessionsThatTell();
+    const tile = (shape: string) => program(shape, { work: worth(1e6) / 2, weights: "unet", weightBytes: 1e6 });
+    for (let run = 1; run <= 10; run++) for (const shape of ["inner", "edge"]) sessions.open(tile(shape));
+    expect(sessions.held()).toEqual({ packed: 1, sessionBytes: 1e6 });
+    expect(kinds(told)).toEqual(["create", "create", "close", "create"]);
+    for (let run = 1; run <= 2; run++) sessions.open(tile("edge")); // the other is used no more
+    expect(kinds(told).slice(4)).toEqual(["close", "close", "create"]);
+    expect(sessions.held()).toEqual({ packed: 1, sessionBytes: 1e6 });
+  });
+
   it("of small graphs wake no other threads; of large ones as many as are asked for", () => {
     const { sessions, told } = sessionsThatTell({ threads: 3 });
     sessions.open(program("small", { work: 100 }));
