@@ -16,6 +16,15 @@ function uniform(seed: number, i: number): number {
   return ((x ^ (x >>> 16)) >>> 0) / 2 ** 31 - 1;
 }
 
+/** A tensor of the numbers that belong to a name. */
+export function numbers(name: string, ...shape: number[]): tf.Tensor {
+  const seed = seedOf(name);
+  return tf.tensor(
+    Float32Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => uniform(seed, i)),
+    shape,
+  );
+}
+
 /** Gives a model the weights that the reference's `fill` gives to its own, name by name. */
 export function fill(model: Layer): void {
   for (const [name, parameter] of parameters(model)) {
