@@ -230,7 +230,9 @@ function checkFits(checkpoint: OpenCheckpoint, config: TrainingConfig, examples:
   const fields = differences(checkpoint.config, config, step);
   if (fields.length > 0) {
     const listed = fields.map((field) => JSON.stringify(field)).join(", ");
-    throw new ConfigError(`${path} is of a training with another configuration: ${listed} differ. ${advice}`);
+    throw new ConfigError(
+      `${path} is of a training with another configuration: ${listed} ${fields.length === 1 ? "differs" : "differ"}. ${advice}`,
+    );
   }
   if (checkpoint.examples !== examples) {
     throw new ConfigError(

@@ -261,6 +261,7 @@ function checkFinite(loss: number, norm: number, step: number): void {
   if (Number.isFinite(loss) && Number.isFinite(norm)) return;
   const what = Number.isFinite(loss) ? `the gradients' norm is ${norm}` : `the loss is ${loss}`;
   throw new InputError(
-    `In step ${step} ${what}: the training has diverged. Lower "learningRate" or "clipNorm", or give it a longer "warmUp".`,
+    `In step ${step} ${what}: the training has diverged. Lower "learningRate", or give it a longer "warmUp"; ` +
+      "docs/training.md says how to go on from the last checkpoint with that.",
   );
 }
