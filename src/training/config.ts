@@ -29,14 +29,14 @@ const stage = z.object({
 const folder = z.string().min(1, "it must be the path of a folder");
 const seed = z.int().min(0).max(0xffffffff, "it must be under 4294967296");
 
-const dataFolder = z.strictObject({
+const dataFolder = z.object({
   folder,
   /** Where a crop lies in a picture whose shape is not that of its bucket. */
   crop: z.enum(["center", "random"]).default("center"),
   /** What becomes of captions that have more tokens than a text encoder takes: they are refused, or their ends are cut off. */
   longCaptions: z.enum(["refuse", "cut"]).default("refuse"),
 });
-const dataScenes = z.strictObject({
+const dataScenes = z.object({
   scenes: z.strictObject({
     seed,
     count,
@@ -48,7 +48,7 @@ const dataScenes = z.strictObject({
 const schema = z.object({
   task: z.string(),
   model: z.unknown(),
-  data: z.union([dataFolder, dataScenes]),
+  data: z.unknown(),
   output: folder,
   seed: seed.default(0),
   stages: z.array(z.unknown()).min(1, "it must have at least one stage"),
@@ -72,13 +72,14 @@ const schema = z.object({
 /** A stage with the fields of its task beside those of all tasks. */
 export type StageConfig = z.output<typeof stage> & { readonly options: unknown };
 
-export interface TrainingConfig extends Omit<z.output<typeof schema>, "stages" | "model"> {
+/** What the pictures are. */
+export type DataConfig = z.output<typeof dataFolder> | z.output<typeof dataScenes>;
+
+export interface TrainingConfig extends Omit<z.output<typeof schema>, "stages" | "model" | "data"> {
+  readonly data: DataConfig;
   readonly model: Readonly<Record<string, string>>;
   readonly stages: readonly StageConfig[];
 }
-
-/** What the pictures are. */
-export type DataConfig = TrainingConfig["data"];
 
 /**
  * The configuration of a training.
@@ -91,7 +92,7 @@ export function trainingConfigFrom(
   where: string,
   kinds: Readonly<Record<string, TaskKind>>,
 ): TrainingConfig {
-  const { model, stages, ...config } = readConfig(schema, json, where);
+  const { model, data, stages, ...config } = readConfig(schema, json, where);
   const kind = Object.hasOwn(kinds, config.task) ? kinds[config.task] : undefined;
   if (!kind) {
     const known = Object.keys(kinds).map((name) => JSON.stringify(name));
@@ -101,9 +102,14 @@ export function trainingConfigFrom(
   }
   return {
     ...config,
+    data: dataFrom(data ?? {}, `${where}, "data"`),
     model: readConfig(kind.model, model ?? {}, `${where}, "model"`) as Record<string, string>,
     stages: stages.map((one, i) => stageFrom(one, kind, `${where}, "stages.${i}"`)),
   };
+}
+
+function dataFrom(json: unknown, where: string): DataConfig {
+  return "scenes" in fieldsOf(json, where) ? readConfig(dataScenes, json, where) : readConfig(dataFolder, json, where);
 }
 
 /** Only the fields that all tasks have are known to the trainer; the others are the task's to check. */
