@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 const onEveryBackend = [
   "test/ops/*.test.ts",
   "test/layers/*.test.ts",
-  "test/models/{autoencoder,clip-text,siglip-text,swin,swin-pipeline,unet,unet-stages}.test.ts",
+  "test/models/{autoencoder,clip-text,clip-vision,siglip-text,swin,swin-pipeline,unet,unet-stages}.test.ts",
   "test/schedulers/ddim.test.ts",
   "test/pipelines/{guidance,pipeline}.test.ts",
 ];

@@ -9,6 +9,8 @@ export const tolerances = {
   layers: 1e-5,
   "text encoders, layer by layer": 1e-5,
   "text encoders": 1e-5,
+  "image towers, layer by layer": 1e-5,
+  "image towers": 1e-5,
   "UNet, layer by layer": 1e-4,
   UNet: 2e-5,
   autoencoder: 1e-5,
