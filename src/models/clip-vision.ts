@@ -87,7 +87,7 @@ class VisionEmbeddings extends Layer<[pictures: tf.Tensor4D], tf.Tensor3D> {
     const [batch, channels] = [pictures.shape[0], this.#config.channels];
     const patches = tf.reshape(this.patchEmbedding.apply(pictures), [batch, -1, channels]);
     const first = tf.tile(tf.reshape(this.classEmbedding.value, [1, 1, channels]), [batch, 1, 1]);
-    const tokens = tf.concat([first, patches], 1); // [B, 1 + N, C]
+    const tokens = tf.concat([first, patches], 1) as tf.Tensor3D; // [B, 1 + N, C]
     return tf.add(tokens, this.positionEmbedding.apply(tf.range(0, tokens.shape[1], 1, "int32"))) as tf.Tensor3D;
   }
 

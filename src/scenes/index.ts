@@ -2,5 +2,5 @@ export { captionsOf, type HeldOutPrompt, heldOutPrompts, labelsOf } from "./capt
 export { drawScene, smallestSide } from "./draw.ts";
 export { isHeldOut } from "./held-out.ts";
 export { agreement, type Judged, type Judgement, judge } from "./judge.ts";
-export { type Part, randomScene, type Scene, type Subject } from "./scene.ts";
+export { type Part, randomScene, type Scene, type Subject, usualMascots } from "./scene.ts";
 export * as vocabulary from "./vocabulary.ts";

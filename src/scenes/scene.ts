@@ -41,14 +41,20 @@ export interface Scene {
 /** Which of the two kinds of scenes: those to learn from, or those that are kept to ask for. */
 export type Part = "training" | "held-out";
 
-/** The scene of this number. The same seed and number give the same scene, and no other needs to be made for it. */
-export function randomScene(seed: number, index: number, part: Part = "training"): Scene {
+/** How many of the scenes to learn from show a mascot, where nobody says otherwise. */
+export const usualMascots = 0.12;
+
+/**
+ * The scene of this number. The same seed and number give the same scene, and no other needs to be made for it.
+ * @param share of the scenes to learn from that show a mascot
+ */
+export function randomScene(seed: number, index: number, part: Part = "training", share = usualMascots): Scene {
   const dice = new Dice(seed, index);
-  return part === "training" ? trainingScene(dice) : heldOutScene(dice);
+  return part === "training" ? trainingScene(dice, share) : heldOutScene(dice);
 }
 
-function trainingScene(dice: Dice): Scene {
-  if (dice.chance(0.12)) {
+function trainingScene(dice: Dice, share: number): Scene {
+  if (dice.chance(share)) {
     return { subject: { mascot: dice.pick(namesOf(mascots)) }, place: dice.pick(namesOf(places)), ...rest(dice, 1) };
   }
   const count = countFrom(dice.roll());

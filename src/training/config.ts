@@ -42,6 +42,8 @@ const dataScenes = z.object({
     count,
     /** As which the scenes count in turn, for the choice among a stage's sizes. */
     sizes: sizes.default([[64, 64]]),
+    /** The share of them that show a mascot. */
+    mascots: z.number().min(0).max(1).optional(),
   }),
 });
 
