@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import * as z from "zod";
 import { InputError } from "../../errors.ts";
@@ -103,7 +102,7 @@ export const classifierTask: TaskKind<typeof modelSchema, typeof stageSchema> = 
   stage: stageSchema,
   async open(model, { seed }: OpenTaskOptions) {
     const classifier = await openComponentOf(SwinForImageClassification, model.character_detector);
-    const where = join(model.character_detector_processor, "preprocessor_config.json");
+    const where = `${model.character_detector_processor}/preprocessor_config.json`;
     const processor = new ImageProcessor(imageProcessorConfigFrom(await readJsonFile(where), where));
     if (await hasWeights(model.character_detector)) await loadComponent(classifier, model.character_detector);
     else initialize(classifier, seed);

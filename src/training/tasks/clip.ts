@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import * as z from "zod";
 import { readJsonFile } from "../../files.ts";
@@ -129,7 +128,7 @@ async function openParts(model: z.output<typeof modelSchema>, { seed }: OpenTask
   const textEncoder = await openComponentOf(SiglipTextModel, model.text_encoder);
   const imageEncoder = await openComponentOf(ClipVisionModel, model.image_encoder);
   const similarity = new Similarity();
-  const where = join(model.image_encoder, "preprocessor_config.json");
+  const where = `${model.image_encoder}/preprocessor_config.json`;
   const processor = new ImageProcessor(imageProcessorConfigFrom(await readJsonFile(where), where));
   const tokenizer = await openTokenizerFor(textEncoder, { folder: model.tokenizer, beside: model.text_encoder });
   for (const [i, [one, path]] of (
