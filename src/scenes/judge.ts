@@ -38,7 +38,7 @@ export interface Judgement {
 export type Judged = "object" | "colour" | "mascot" | "place" | "time" | "count" | "position" | "size";
 
 /** Distances of colours in 0…255 beyond which a pixel is no longer the same, and beyond which more doesn't matter. */
-const [different, capped] = [42, 90];
+const [different, capped] = [34, 90];
 /** How much of a picture must be the empty place, and how much of the figure its drawing must explain. */
 const [leastPlace, leastExplained] = [0.5, 0.4];
 /** How much of what is seen must be near to a colour: of small figures in an outline, little is. */

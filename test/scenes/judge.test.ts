@@ -50,10 +50,10 @@ describe("the judge of pictures", () => {
     [80, 48],
     [48, 80],
   ] as const)("is right on worsened pictures of %i × %i", (width, height) => {
-    const scenes = Array.from({ length: 80 }, (_, index) => randomScene(7, index));
+    const scenes = Array.from({ length: 60 }, (_, index) => randomScene(7, index));
     const pictures = scenes.map((scene, index) => worsened(drawScene(scene, width, height), index));
     for (const [attribute, share] of Object.entries(shares(pictures.map((one, i) => [judge(one), scenes[i]!])))) {
-      expect(share, attribute).toBeGreaterThanOrEqual(0.98); // one of the 80 may be wrong
+      expect(share, attribute).toBeGreaterThan(0.98); // one of the 60 may be wrong
     }
   });
 
