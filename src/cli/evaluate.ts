@@ -65,49 +65,50 @@ async function evaluate(
   options: Options,
   { signal, progress }: { signal: AbortSignal; progress: Progress },
 ): Promise<Evaluation> {
-  const { InputError } = await import("../errors.ts");
-  const { useBackend } = await import("../backends/choose.ts");
-  const library = await import("../evaluation/index.ts");
-  const { PictureFolder, evaluateFolder } = library;
-
-  // All that can be wrong of what was given shows before the work.
-  const folder = await PictureFolder.open(path, options);
-  const other = options.against === undefined ? undefined : await PictureFolder.open(options.against);
-  const hasCaptions = await folder.hasCaptions();
-  if (!other && !options.model && options.prompts !== undefined) {
-    throw new InputError("To compare pictures with prompts, a CLIP is needed: give --model.");
-  }
-  for (const one of other && options.model ? [folder, other] : []) {
-    if (one.files.length < 2) throw new InputError(`${one.path} has 1 picture; a FID needs at least 2 in each folder.`);
-  }
-  const pictureEncoder = options.model === undefined ? undefined : await library.openPictureEncoder(options.model);
-  const captionEncoder = options.model && hasCaptions ? await library.openCaptionEncoder(options.model) : undefined;
-  if (options.model) await useBackend(options.backend, backendOptionsIn(options));
-
+  const { evaluateFolder } = await import("../evaluation/index.ts");
+  const { folder, other, encoders, notes } = await open(path, options);
   const onProgress = ({ task, done, total }: { task: string; done: number; total: number }) =>
     progress.update(task, done, total);
-  const pictures = await evaluateFolder(folder, { pictureEncoder, captionEncoder, signal, onProgress });
+  const pictures = await evaluateFolder(folder, { ...encoders, signal, onProgress });
+  const { pictureEncoder } = encoders;
   const against = other && (await evaluateFolder(other, { pictureEncoder, signal, onProgress }));
-  pictureEncoder?.dispose();
-  captionEncoder?.dispose();
+  const compared = against && (await compare(pictures, against));
+  return { ...compared, pictures, notes: [...notes, ...(compared?.notes ?? [])] };
+}
 
-  const notes: string[] = [];
-  if (options.model && !hasCaptions) notes.push(`${path} has no prompts, so there is no CLIP score: give --prompts.`);
-  if (!against) return { pictures, notes };
-  const fid =
-    pictures.features && against.features ? library.frechetDistance(pictures.features, against.features) : undefined;
-  const isComparable = sizesOf(pictures) === sizesOf(against);
-  if (!isComparable) {
-    const differ = `The sizes of the pictures differ (${sizesOf(pictures)} and ${sizesOf(against)})`;
-    if (fid === undefined)
-      throw new InputError(`${differ}, so their wavelets can't be compared: bring them to one size.`);
-    notes.push(`${differ}, so colours and wavelets are not compared.`);
+/** All that can be wrong of what was given shows here, before the work. */
+async function open(path: string, { against, model, prompts, backend, ...choice }: Options) {
+  const { InputError } = await import("../errors.ts");
+  const { useBackend } = await import("../backends/choose.ts");
+  const { openCaptionEncoder, openPictureEncoder, PictureFolder } = await import("../evaluation/index.ts");
+  const folder = await PictureFolder.open(path, { prompts });
+  const other = against === undefined ? undefined : await PictureFolder.open(against);
+  if (model === undefined) {
+    if (prompts === undefined) return { folder, other, encoders: {}, notes: [] };
+    throw new InputError("To compare pictures with prompts, a CLIP is needed: give --model.");
   }
-  return {
-    ...{ pictures, against, notes },
-    ...(fid !== undefined && { fid }),
-    ...(isComparable && { distance: library.statisticsDistance(pictures.pixels, against.pixels) }),
-  };
+  for (const { path, files } of other ? [folder, other] : []) {
+    if (files.length < 2) throw new InputError(`${path} has 1 picture; a FID needs at least 2 in each folder.`);
+  }
+  const hasCaptions = await folder.hasCaptions();
+  const pictureEncoder = await openPictureEncoder(model);
+  const captionEncoder = hasCaptions ? await openCaptionEncoder(model) : undefined;
+  await useBackend(backend, backendOptionsIn({ backend, ...choice }));
+  const notes = hasCaptions ? [] : [`${path} has no prompts, so there is no CLIP score: give --prompts.`];
+  return { folder, other, encoders: { pictureEncoder, captionEncoder }, notes };
+}
+
+async function compare(pictures: FolderEvaluation, against: FolderEvaluation): Promise<Omit<Evaluation, "pictures">> {
+  const { InputError } = await import("../errors.ts");
+  const { frechetDistance, statisticsDistance } = await import("../evaluation/index.ts");
+  const [ours, theirs] = [pictures.features, against.features];
+  const fid = ours && theirs && { fid: frechetDistance(ours, theirs) };
+  const [sizes, others] = [sizesOf(pictures), sizesOf(against)];
+  if (sizes === others)
+    return { against, ...fid, distance: statisticsDistance(pictures.pixels, against.pixels), notes: [] };
+  const differ = `The sizes of the pictures differ (${sizes} and ${others})`;
+  if (fid) return { against, ...fid, notes: [`${differ}, so colours and wavelets are not compared.`] };
+  throw new InputError(`${differ}, so their wavelets can't be compared: bring them to one size.`);
 }
 
 function sizesOf({ sizes }: FolderEvaluation): string {

@@ -68,29 +68,39 @@ describe("evaluate", () => {
     expect(stdout).toMatch(/note: The sizes of the pictures differ .* are not compared/);
   });
 
-  test("refuses what can't be right, in a line, before the work", async () => {
-    const one = await temporaryFolder();
-    await cp(join(drawn, "0.png"), join(one, "0.png"));
-    const path = await clip();
-    const cut = await temporaryFolder();
-    await writeFile(join(cut, "x.png"), (await readFile(join(drawn, "0.png"))).subarray(0, 300));
-    const prompts = join(one, "prompts.txt");
-    await writeFile(prompts, "a\nb\n");
-    const cases: [string[], RegExp][] = [
-      [["/nowhere"], /There is no \/nowhere/],
-      [[path], /has no PNG files/],
-      [[cut], /x\.png is cut short/],
-      [[drawn, "--against", one, "--model", path], /has 1 picture; a FID needs at least 2/],
-      [[one, "--prompts", prompts, "--model", path], /prompts\.txt has 2 lines, and .* has 1 pictures/],
-      [[drawn, "--prompts", prompts], /prompts\.txt has 2 lines/],
-      [[drawn, "--model", "weights/tiny"], /weights\/tiny has no image tower/],
-    ];
-    for (const [args, message] of cases) {
-      const { code, stdout, stderr } = await runCli(["evaluate", "--quiet", ...args]);
+  describe("refuses, in a line, before the work,", () => {
+    const one = async () => {
+      const folder = await temporaryFolder();
+      await cp(join(drawn, "0.png"), join(folder, "0.png"));
+      return folder;
+    };
+    const cut = async () => {
+      const folder = await temporaryFolder();
+      await writeFile(join(folder, "x.png"), (await readFile(join(drawn, "0.png"))).subarray(0, 300));
+      return folder;
+    };
+    const prompts = async () => {
+      const path = join(await temporaryFolder(), "prompts.txt");
+      await writeFile(path, "a\nb\n");
+      return path;
+    };
+    test.each<[string, () => Promise<string[]>, RegExp]>([
+      ["a folder that is not there", async () => ["/nowhere"], /There is no \/nowhere/],
+      ["one without pictures", async () => [await clip()], /has no PNG files/],
+      ["a picture that is cut short", async () => [await cut()], /x\.png is cut short/],
+      [
+        "a FID of one picture",
+        async () => [drawn, "--against", await one(), "--model", await clip()],
+        /has 1 picture; a FID needs at least 2/,
+      ],
+      ["prompts of another number", async () => [drawn, "--prompts", await prompts()], /prompts\.txt has 2 lines/],
+      ["a model without an image tower", async () => [drawn, "--model", "weights/tiny"], /tiny has no image tower/],
+    ])("%s", async (_, args, message) => {
+      const { code, stdout, stderr } = await runCli(["evaluate", "--quiet", ...(await args())]);
       expect([code, stdout]).toEqual([2, ""]);
       expect(stderr).toMatch(/^error: .*\n$/);
       expect(stderr).toMatch(message);
-    }
+    });
   });
 
   test("stops at Ctrl-C", async () => {

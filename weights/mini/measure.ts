@@ -16,15 +16,7 @@ import {
   type PipelineParts,
   similarityOf,
 } from "tfjs-diffusion/pipelines";
-import {
-  captionsOf,
-  drawScene,
-  heldOutPrompts,
-  judge,
-  randomScene,
-  type Scene,
-  vocabulary,
-} from "tfjs-diffusion/scenes";
+import { captionsOf, drawScene, heldOutPrompts, judge, labelsOf, randomScene, type Scene } from "tfjs-diffusion/scenes";
 
 const usage = `npm run measure -- [OPTIONS]
 
@@ -222,7 +214,6 @@ async function measureAutoencoder(scenes: readonly Scene[]): Promise<number> {
 
 /** Of scenes as they are drawn by hand, a part of them with mascots, and of mascots that the model drew. */
 async function measureClassifier({ model, processor }: NonNullable<PipelineParts["classifier"]>) {
-  const name = ({ subject }: Scene) => ("mascot" in subject ? [vocabulary.mascots[subject.mascot].ja[0]] : []);
   const find = async (pictures: readonly Picture[], scenes: readonly Scene[]) => {
     await model.load({ signal });
     const found = await similarityOf(pictures, model.model, processor, {
@@ -231,7 +222,10 @@ async function measureClassifier({ model, processor }: NonNullable<PipelineParts
     });
     show("");
     return scoreLabels(
-      scenes.map((scene, i) => ({ there: name(scene), found: labelsOver(defaults.similarityThreshold, found[i]!) })),
+      scenes.map((scene, i) => ({
+        there: labelsOf(scene),
+        found: labelsOver(defaults.similarityThreshold, found[i]!),
+      })),
     );
   };
   const scenes = Array.from({ length: Number(values.scenes) }, (_, i) => randomScene(seed, i));
