@@ -6,6 +6,7 @@ export function roll<T extends tf.Tensor>(x: T, shift: number, axis: number): T 
     const length = x.shape[axis]!;
     const cut = (((length - shift) % length) + length) % length;
     if (cut === 0) return tf.clone(x);
-    return tf.concat(tf.split(x, [cut, length - cut], axis).reverse(), axis) as T;
+    // Not reversed in place: tfjs keeps this very list, to know later which gradient belongs to which part.
+    return tf.concat(tf.split(x, [cut, length - cut], axis).toReversed(), axis) as T;
   });
 }

@@ -60,8 +60,8 @@ def layers():
         options = dict(num_layers=1, norm_num_groups=4, cross_attention_dim=12, use_linear_projection=projection == "linear")
         yield f"spatial_transformer_{projection}", Transformer2DModel(2, 8, in_channels=16, **options), dict(x=picture, context=context), lambda layer, x, context: layer(x, encoder_hidden_states=context).sample
     yield "spatial_attention", Attention(16, heads=1, dim_head=16, norm_num_groups=4, eps=1e-6, bias=True, residual_connection=True), dict(x=picture)
-    yield "downsample", Downsample2D(4, use_conv=True, padding=1), dict(x=(2, 4, 5, 6))
-    yield "downsample_end", Downsample2D(4, use_conv=True, padding=0), dict(x=(2, 4, 5, 6))
+    yield "downsample", Downsample2D(4, use_conv=True, padding=1, name="op"), dict(x=(2, 4, 5, 6))
+    yield "downsample_end", Downsample2D(4, use_conv=True, padding=0, name="op"), dict(x=(2, 4, 5, 6))
     yield "upsample", Upsample2D(4, use_conv=True), dict(x=(2, 4, 3, 5))
     yield "resnet", ResnetBlock2D(in_channels=16, out_channels=8, temb_channels=12, groups=4, eps=1e-5), dict(x=picture, temb=temb)
     yield "down_block", CrossAttnDownBlock2D(16, 8, num_layers=2, **block), dict(x=picture, temb=temb, context=context), lambda layer, *inputs: layer(*inputs)[1]
