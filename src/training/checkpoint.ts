@@ -123,9 +123,9 @@ function openedCheckpoint(source: WeightSource): OpenCheckpoint {
   };
 }
 
-/** Removes what a kill left of files that were being written. */
+/** Removes what a kill left of files that were being written to a folder, where there is such a folder. */
 export async function removePartialFiles(folder: string): Promise<void> {
-  for (const name of await reading(folder, readdir(folder))) {
+  for (const name of await readdir(folder).catch(() => [])) {
     if (isTemporaryName(name)) await rm(join(folder, name), { force: true });
   }
 }

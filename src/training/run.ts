@@ -87,7 +87,7 @@ class TrainingRun {
     options: TrainOptions,
   ): Promise<TrainingRun> {
     const { output } = config;
-    await removePartialFiles(output);
+    for (const folder of ["", "samples", ...Object.keys(task.models)]) await removePartialFiles(join(output, folder));
     const trainer = new Trainer(task, data.training, config);
     try {
       const note = options.onNote ?? (() => {});
@@ -114,9 +114,9 @@ class TrainingRun {
       if (this.#trainer.isSound && this.#trainer.step > this.#saved) await this.#save();
       throw error;
     } finally {
-      const { step } = this.#trainer;
-      if (step < total && this.#saved > 0)
-        this.#note(`The checkpoint of step ${this.#saved} is kept: the same command goes on from there.`);
+      const { step, isSound } = this.#trainer;
+      const how = isSound ? ": the same command goes on from there" : "";
+      if (step < total && this.#saved > 0) this.#note(`The checkpoint of step ${this.#saved} is kept${how}.`);
     }
   }
 

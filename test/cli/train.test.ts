@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { readLog } from "../../src/training/log.ts";
 import { type RunOptions, root, runCli, temporaryFolder } from "../helpers/cli.ts";
 
-const stage = { steps: 8, batch: 2, learningRate: 0.002, warmUp: 2, sizes: [[32, 32]] };
+const stage = { steps: 6, batch: 2, learningRate: 0.002, warmUp: 2, sizes: [[32, 32]] };
 
 /** A configuration that trains a tiny autoencoder on scenes, in a folder that is gone after the test. */
 async function training(changes: object = {}): Promise<{ path: string; output: string }> {
@@ -50,11 +50,11 @@ describe("tfjs-diffusion train", () => {
   it("that is killed at any moment, again and again, comes to the same losses and weights as one that never was", async () => {
     const [whole, killed] = [await training(), await training()];
     const ran = await train(whole.path);
-    expect(ran.stderr).toMatch(/^autoencoder: 20 pictures, 8 steps in 1 stage, to .*\ntraining, stage 1\/1 …\n/);
+    expect(ran.stderr).toMatch(/^autoencoder: 20 pictures, 6 steps in 1 stage, to .*\ntraining, stage 1\/1 …\n/);
     expect(ran.stderr).toMatch(/samples of step 4: psnr \d/);
     expect(ran.stdout).toContain(`${whole.output}: trained in `);
     const delays: number[] = [];
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 2; i++) {
       delays.push(Math.floor(Math.random() * 1500));
       const kill = (child: { kill(signal: "SIGKILL"): boolean }) => setTimeout(() => child.kill("SIGKILL"), delays[i]);
       await train(killed.path, { onStderr: { matching: /stage 1/, act: kill } });
@@ -63,7 +63,7 @@ describe("tfjs-diffusion train", () => {
     const message = `killed after ${delays} ms`;
     expect(last.code, message).toBe(0);
     expect(last.stderr).toMatch(
-      /Going on after step \d of 8, from .*checkpoint|All 8 steps were done before|^autoencoder/,
+      /Going on after step \d of 6, from .*checkpoint|All 6 steps were done before|^autoencoder/,
     );
     expect(await lossesIn(killed.output), message).toEqual(await lossesIn(whole.output));
     const weights = "vae/diffusion_pytorch_model.safetensors";
@@ -80,8 +80,8 @@ describe("tfjs-diffusion train", () => {
     )!;
     expect(await readdir(output)).toContain(`checkpoint-0000000${step}.safetensors`);
     const goneOn = await train(path);
-    expect(goneOn.stderr).toContain(`Going on after step ${step} of 8`);
-    expect((await lossesIn(output)).length).toBe(8);
+    expect(goneOn.stderr).toContain(`Going on after step ${step} of 6`);
+    expect((await lossesIn(output)).length).toBe(6);
   }, 300_000);
 });
 
@@ -92,28 +92,6 @@ describe("tfjs-diffusion train refuses in a sentence", () => {
     expect(code).toBe(2);
     expect(stderr).toBe(`error: ${path}, "stages.0": the field "learningrate" is not supported (its value is 1).\n`);
   });
-
-  it("a checkpoint of another configuration", async () => {
-    const { path } = await training({ stages: [{ ...stage, steps: 2 }] });
-    await train(path);
-    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), seed: 7 }));
-    const { code, stderr } = await train(path);
-    expect(code).toBe(2);
-    expect(stderr).toContain(
-      'checkpoint-00000002.safetensors is of a training with another configuration: "seed" differs.',
-    );
-  }, 300_000);
-
-  it("to go on from weights that are no numbers, and keeps the last that were", async () => {
-    const { path, output } = await training({
-      stages: [stage, { ...stage, wavelet: 1e38, squared: 1e38 }],
-      clipNorm: 1e30,
-    });
-    const { code, stderr } = await train(path);
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/error: In step 9 .* the training has diverged\. Lower "learningRate"/);
-    expect(await readdir(output)).toContain("checkpoint-00000008.safetensors");
-  }, 300_000);
 
   const hasOwnDisks = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
   it.skipIf(!hasOwnDisks)(
