@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { TextMask } from "../models/siglip-text.ts";
 import type { GenerateOptions, GenerationResult, TextHiddenState } from "../pipelines/index.ts";
@@ -20,7 +21,7 @@ import { Progress } from "./progress.ts";
 import { version } from "./version.ts";
 
 export interface CommandOptions extends BackendChoice {
-  model: string;
+  model?: string;
   prompt?: string[];
   negativePrompt?: string;
   from?: string;
@@ -56,7 +57,10 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
     program
       .command("generate")
       .description("Makes pictures from text.")
-      .requiredOption("--model <folder>", "the model's folder, as diffusers saves it or convert writes it")
+      .option(
+        "--model <folder>",
+        "the model's folder, as diffusers saves it or convert writes it (default: the small model that comes along)",
+      )
       .option("--prompt <text>", "what to draw; given several times, each gets its pictures", collect)
       .option("--negative-prompt <text>", "what to stay away from")
       .option("--seed <n>", "picture i has seed n + i (default: a random one, which is told)", seed)
@@ -132,10 +136,10 @@ The same model, prompt, seed and settings give the same picture, here and in dif
 the file: "show" prints them, --from uses them.
 
 Examples:
-  tfjs-diffusion generate --model weights/tiny --prompt "絵藍ミツア、花畑" --output flowers.png
+  tfjs-diffusion generate --prompt "夕方の海に大きな赤い船" --output boat.png
   tfjs-diffusion generate --model models/mitsua-likes --prompt "a cat in a garden" --negative-prompt "elan doodle, lowres" --seed 7 --num-images 4 --output cat.png
-  tfjs-diffusion generate --model weights/tiny --from flowers.png --steps 20 --output slower.png
-  tfjs-diffusion generate --model weights/tiny --prompt "夜" --latents day.safetensors --strength 0.6 --output night.png`,
+  tfjs-diffusion generate --from boat.png --steps 50 --output slower.png
+  tfjs-diffusion generate --prompt "夜の海" --latents day.safetensors --strength 0.6 --output night.png`,
     )
     .action(async (options: CommandOptions, command: Command) => {
       if (!options.prompt && options.from === undefined) {
@@ -155,7 +159,11 @@ async function generate(options: CommandOptions, signal: AbortSignal): Promise<v
     for (const note of notes) progress.say(`note: ${note}`);
     await checkOutputs(options, [request.prompt].flat().length * (request.numImages ?? 1));
     const backendOptions = backendOptionsIn(options);
-    const pipeline = await openPipeline(options.model, { backend: options.backend, backendOptions, scheduler });
+    const pipeline = await openPipeline(options.model ?? smallModel, {
+      backend: options.backend,
+      backendOptions,
+      scheduler,
+    });
     const result = await pipeline.run({
       ...request,
       signal,
@@ -168,6 +176,7 @@ async function generate(options: CommandOptions, signal: AbortSignal): Promise<v
     await pipeline.dispose();
     if (options.json) printJson(report(result, paths, options));
     else print(text(result, paths, performance.now() - started));
+    if (options.model === undefined && !options.json && !options.quiet) progress.say(whatNext(result));
   } finally {
     progress.end();
   }
@@ -215,6 +224,18 @@ function seed(text: string): Seed {
   return Number.isSafeInteger(value) ? value : BigInt(text);
 }
 
+/** The model that comes with the package: trained on scenes of our own, by src/training. */
+const smallModel = fileURLToPath(new URL("../../weights/mini", import.meta.url));
+
+/** For people who try it for the first time. */
+function whatNext({ seeds }: GenerationResult): string {
+  return `
+This was the small model that comes along: simple things, eight colours, a few places (docs/scenes.md lists them). Next:
+  --seed ${BigInt(seeds.at(-1)!) + 1n}${" ".repeat(10)}the same prompt, another picture
+  --prompt "a small yellow star on the left, snow at night"
+  --model FOLDER      the real model: README, "Weights and terms", says how to get Mitsua Likes`;
+}
+
 /** What `--json` prints. */
 function report(result: GenerationResult, paths: readonly string[], { saveLatents }: CommandOptions): object {
   const { request, seeds, credit, warnings } = result;
@@ -247,7 +268,10 @@ function text(result: GenerationResult, paths: readonly string[], elapsed: numbe
     ({ width, height }, i) => `${paths[i]}: ${width} × ${height}, seed ${result.seeds[i]}`,
   );
   for (const [i, characters] of result.detectedPublicFictionalCharacters.entries()) {
-    if (characters && characters.length > 0) lines.push(`${paths[i]} resembles ${characters.join(", ")}.`);
+    if (!characters) continue; // nobody checked
+    lines.push(
+      `${paths[i]} resembles ${characters.length > 0 ? characters.join(", ") : "no character that the model knows"}.`,
+    );
   }
   if (result.credit !== undefined) lines.push(`Credit, where you show it: ${result.credit}`);
   lines.push(`Took ${duration(elapsed)}.`);
