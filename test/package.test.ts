@@ -46,6 +46,7 @@ test("every source file is in it, compiled, and so is what the compiler does not
   expect(wanted.filter((path) => !paths.has(path))).toEqual([]);
   expect(paths).toContain("dist/backends/onnxruntime/worker.js");
   expect(paths).toContain("weights/tiny/model_index.json");
+  expect(paths).toContain("weights/mini/model_index.json");
 });
 
 test("it has the size that README states", async () => {
@@ -91,7 +92,7 @@ describe.each([
     await place(project);
     await link(project, "@types/node");
     const [first] = await codeBlocks("ts");
-    example = first!.replace('"weights/tiny"', `"./node_modules/${name}/weights/tiny"`);
+    example = first!.replace('"weights/mini"', `"./node_modules/${name}/weights/mini"`);
   }, 300_000);
 
   async function compile(file: string, text: string, options: readonly string[]): Promise<void> {
@@ -135,8 +136,7 @@ describe.each([
 
   test.skipIf(skipped)("the command line works", async () => {
     const command = join(project, "node_modules", name, bin[name]);
-    const tiny = join(project, "node_modules", name, "weights/tiny");
-    const args = [command, "generate", "--model", tiny, "--prompt", "花", "--steps", "2", "--output", "drawn.png"];
+    const args = [command, "generate", "--prompt", "花", "--steps", "2", "--output", "drawn.png"];
     const { stdout } = await run("node", args, { cwd: project });
     expect(await readdir(project)).toContain("drawn.png");
     expect(stdout).toContain(basename("drawn.png"));

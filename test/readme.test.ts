@@ -17,7 +17,7 @@ test("the example is one of 15 lines, has the types that it seems to have, and m
   const [example, ...others] = await codeBlocks("ts");
   expect(others).toEqual([]); // another one would have to be run here too
   expect(example!.split("\n").length).toBeLessThanOrEqual(15);
-  const source = example!.replace('"weights/tiny"', JSON.stringify(resolve("weights/tiny")));
+  const source = example!.replace('"weights/mini"', JSON.stringify(resolve("weights/mini")));
   await writeFile(join(folder, "example.mts"), source);
   const options = ["--module", "nodenext", "--target", "es2022", "--strict", "--skipLibCheck", "--types", "node"];
   const compile = run("node", ["node_modules/typescript/bin/tsc", ...options, join(folder, "example.mts")]);
@@ -27,8 +27,8 @@ test("the example is one of 15 lines, has the types that it seems to have, and m
   expect(stdout).toMatch(/^resembles: \[.*\]\n$/s);
   expect(stderr).toBe("");
   const { picture, texts } = decodePng(await readFile(join(folder, "picture.png")), "picture.png");
-  expect([picture.width, picture.height]).toEqual([128, 128]);
-  expect(texts.get("Comment")).toContain("tiny random model");
+  expect([picture.width, picture.height]).toEqual([64, 64]);
+  expect(texts.get("Comment")).toContain("tfjs-diffusion");
 });
 
 test("the two commands are one line each, begin with npm, and name what is there", async () => {
@@ -44,5 +44,5 @@ test("the two commands are one line each, begin with npm, and name what is there
   const [program, ...args] = words.map((word) => (word === "picture.png" ? join(folder, "drawn.png") : word));
   await run(program!, args);
   const { picture } = decodePng(await readFile(join(folder, "drawn.png")), "drawn.png");
-  expect(picture.width).toBe(128);
+  expect(picture.width).toBe(64);
 });

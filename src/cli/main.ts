@@ -36,7 +36,7 @@ const program = new Command("tfjs-diffusion")
     "after",
     `
 Examples:
-  tfjs-diffusion generate --model weights/tiny --prompt "絵藍ミツア、花畑" --output flowers.png
+  tfjs-diffusion generate --prompt "夕方の海に大きな赤い船" --output boat.png
   tfjs-diffusion describe mitsua-likes --depth 2
   tfjs-diffusion doctor
 
