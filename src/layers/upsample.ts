@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { nearestSources } from "../ops/nearest.ts";
+import { doubled, nearestSources } from "../ops/nearest.ts";
 import { Conv2d } from "./conv2d.ts";
 import { Layer } from "./layer.ts";
 
@@ -27,7 +27,7 @@ export class Upsample extends Layer<
  * factor is not 2.
  */
 function nearest(x: tf.Tensor4D, height: number, width: number): tf.Tensor4D {
-  if (height === 2 * x.shape[1] && width === 2 * x.shape[2]) return tf.image.resizeNearestNeighbor(x, [height, width]);
+  if (height === 2 * x.shape[1] && width === 2 * x.shape[2]) return doubled(x);
   const [rows, columns] = [nearestSources(x.shape[1], height), nearestSources(x.shape[2], width)];
   return tf.gather(tf.gather(x, tf.tensor1d(rows, "int32"), 1), tf.tensor1d(columns, "int32"), 2);
 }
