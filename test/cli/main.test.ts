@@ -35,7 +35,7 @@ describe("the command line", () => {
     ["an unknown command", ["paint"], /unknown command 'paint'[\s\S]*--help/],
     ["an unknown option", ["doctor", "--fast"], /unknown option '--fast'[\s\S]*doctor --help/],
     ["a missing argument", ["describe"], /missing required argument 'model'[\s\S]*describe --help/],
-    ["a missing option", ["generate", "--prompt", "x"], /required option '--model <folder>'[\s\S]*generate --help/],
+    ["a missing option", ["observe", "weights/tiny"], /required option '--output <file>'[\s\S]*observe --help/],
     [
       "a bad whole number",
       ["describe", "sdxl", "--depth", "1.5"],
