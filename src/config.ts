@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, InputError } from "./errors.ts";
 
 /** A field that is only supported at this value, which is also its default. */
 export function only<T extends string | number | boolean>(value: T): z.ZodType<T | null | undefined> {
@@ -36,6 +36,22 @@ export function readConfig<S extends z.ZodObject>(
 export function fieldsOf(json: unknown, where: string): Record<string, unknown> {
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   throw new ConfigError(`${where} must hold a JSON object, with a field for each setting.`);
+}
+
+/**
+ * One line of a file of JSON lines.
+ * @throws InputError where it is no JSON, or not what the schema wants; `where` names the file and the line
+ */
+export function readJsonLine<S extends z.ZodType>(schema: S, line: string, where: string): z.output<S> {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch (error) {
+    throw new InputError(`${where} is not JSON: ${(error as Error).message}`);
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  throw new InputError(`${where}: ${firstIssue(result.error, json)}`);
 }
 
 type Issue = z.core.$ZodIssue;

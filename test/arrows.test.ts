@@ -67,7 +67,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   training: [
     ...["errors.ts", "files.ts", "config.ts", "random", "image", "scenes", "tokenizers", "schedulers"],
-    ...["backends", "ops", "layers", "models", "weights", "pipelines"],
+    ...["backends", "ops", "layers", "models", "weights", "pipelines", "evaluation"],
   ],
   evaluation: [
     ...[

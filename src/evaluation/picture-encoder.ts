@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import { fieldsOf } from "../config.ts";
 import { ConfigError, InputError } from "../errors.ts";
 import { readJsonFile } from "../files.ts";
@@ -10,6 +10,7 @@ import { ClipVisionModel } from "../models/clip-vision.ts";
 import { clipVisionConfigFrom } from "../models/clip-vision-config.ts";
 import { LazyModel, type Progress } from "../pipelines/index.ts";
 import { readJsonIfThere } from "../pipelines/models-in.ts";
+import { preparedPictures } from "../pipelines/picture-tensors.ts";
 import { openModelFolder, openWeights, partOf } from "../weights/index.ts";
 
 export interface FeatureOptions {
@@ -31,12 +32,7 @@ export class PictureEncoder {
   /** The pooled vector of each picture, as the tower projects it; not normalized. All at once: give as many as memory allows. */
   async features(pictures: readonly Picture[], options: FeatureOptions = {}): Promise<Float32Array[]> {
     await this.#model.load(options);
-    const prepared = pictures.map((picture) => {
-      const { width, height, data } = this.#processor.apply(picture);
-      return tf.tensor4d(data, [1, height, width, 3]);
-    });
-    const batch = tf.tidy(() => tf.concat(prepared));
-    tf.dispose(prepared);
+    const batch = preparedPictures(pictures, this.#processor);
     try {
       const { pooled, lastHiddenState } = await runStages(this.#model.model.stages(batch), options);
       lastHiddenState.dispose();

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import * as z from "zod";
-import { firstIssue } from "../config.ts";
+import { readJsonLine } from "../config.ts";
 import { InputError } from "../errors.ts";
 import { readFileWithin, reading, readTextFile } from "../files.ts";
 import {
@@ -91,22 +91,10 @@ async function readCaptions(path: string, files: readonly string[]): Promise<Map
   const captions = new Map<string, readonly string[]>();
   for (const [i, line] of (await readTextFile(where, { limit: maxTextBytes })).split("\n").entries()) {
     if (line.trim() === "") continue;
-    const read = readLine(line, `${where}, line ${i + 1}`);
+    const read = readJsonLine(lineSchema, line, `${where}, line ${i + 1}`);
     captions.set(normalize(read.file), read.captions);
   }
   const missing = files.find((file) => !captions.has(file));
   if (missing === undefined) return captions;
   throw new InputError(`${where} has no line for ${missing}. Add one, or give prompts in a file of their own.`);
-}
-
-function readLine(line: string, where: string): z.output<typeof lineSchema> {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch (error) {
-    throw new InputError(`${where} is not JSON: ${(error as Error).message}`);
-  }
-  const result = lineSchema.safeParse(json);
-  if (result.success) return result.data;
-  throw new InputError(`${where}: ${firstIssue(result.error, json)}`);
 }

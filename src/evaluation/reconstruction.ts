@@ -1,23 +1,16 @@
-import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.ts";
 import { type Picture, postprocess } from "../image/index.ts";
 import { runStages } from "../layers/index.ts";
 import type { Autoencoder } from "../models/autoencoder.ts";
+import { pixelsOf } from "../pipelines/picture-tensors.ts";
 
 /** What an autoencoder, loaded, gives back of a picture: the mean of its latents, decoded, in 8 bits. */
-export async function reconstruct(
-  { width, height, data }: Picture,
-  autoencoder: Autoencoder,
-  signal?: AbortSignal,
-): Promise<Picture> {
-  const x = tf.tensor4d(
-    Float32Array.from(data, (value) => 2 * Math.fround(value / 255) - 1),
-    [1, height, width, 3],
-  );
+export async function reconstruct(picture: Picture, autoencoder: Autoencoder, signal?: AbortSignal): Promise<Picture> {
+  const x = pixelsOf([picture]);
   try {
     const decoded = await runStages(autoencoder.stages(x), { signal });
     try {
-      return postprocess({ width, height, data: await decoded.data<"float32">() });
+      return postprocess({ ...picture, data: await decoded.data<"float32">() });
     } finally {
       decoded.dispose();
     }

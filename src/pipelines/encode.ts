@@ -3,6 +3,7 @@ import type { Picture } from "../image/index.ts";
 import { runStages } from "../layers/stages.ts";
 import { type Autoencoder, normalizeLatents, samplePosterior } from "../models/autoencoder.ts";
 import type { AutoencoderConfig } from "../models/autoencoder-config.ts";
+import { pixelsOf } from "./picture-tensors.ts";
 import type { Request } from "./request.ts";
 import { type TensorData, takeData, toTensor } from "./tensor-data.ts";
 
@@ -14,12 +15,11 @@ export interface PosteriorData {
 
 /** A picture, brought to −1…1, as the distribution of its latents. */
 export async function encodePicture(
-  { width, height, data }: Picture,
+  picture: Picture,
   autoencoder: Autoencoder,
   { signal }: Pick<Request, "signal">,
 ): Promise<PosteriorData> {
-  const pixels = Float32Array.from(data, (value) => 2 * Math.fround(value / 255) - 1);
-  const x = tf.tensor4d(pixels, [1, height, width, 3]);
+  const x = pixelsOf([picture]);
   try {
     const { mean, logvar } = await runStages(autoencoder.encode(x), { signal });
     return { mean: await takeData(mean), logvar: await takeData(logvar) };

@@ -1,7 +1,7 @@
-import * as tf from "@tensorflow/tfjs-core";
 import type { ImageProcessor, Picture } from "../image/index.ts";
 import { runStages } from "../layers/stages.ts";
 import type { SwinForImageClassification } from "../models/swin.ts";
+import { preparedPictures } from "./picture-tensors.ts";
 import type { Request } from "./request.ts";
 
 /** For each picture, every label of the classifier and its probability. */
@@ -15,8 +15,7 @@ export async function similarityOf(
   const tell = () => onProgress({ task: "checking similarity", done: found.length, total: pictures.length });
   tell();
   for (const picture of pictures) {
-    const { width, height, data } = processor.apply(picture);
-    const pixels = tf.tensor4d(data, [1, height, width, 3]);
+    const pixels = preparedPictures([picture], processor);
     try {
       const logits = await runStages(classifier.stages(pixels), { signal });
       try {

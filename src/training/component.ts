@@ -21,7 +21,7 @@ export async function openComponent(folder: string): Promise<Model> {
 }
 
 /** Whether a folder has weights, as well as a config.json. */
-export async function hasWeights(folder: string): Promise<boolean> {
+async function hasWeights(folder: string): Promise<boolean> {
   return findWeights(await readdir(folder)) !== undefined;
 }
 
@@ -33,6 +33,12 @@ export async function loadComponent(model: Model, folder: string): Promise<void>
   } finally {
     await source.close();
   }
+}
+
+/** Loads the weights of a folder that has some, to go on with them; else has the model begin with others. */
+export async function loadOr<M extends Model>(model: M, folder: string, begin: (model: M) => void): Promise<void> {
+  if (await hasWeights(folder)) await loadComponent(model, folder);
+  else begin(model);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { open, readdir } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import * as z from "zod";
-import { firstIssue } from "../config.ts";
+import { readJsonLine } from "../config.ts";
 import { InputError } from "../errors.ts";
 import { readFileWithin, readFully, reading, readTextFile, statOfFile } from "../files.ts";
 import { decodePng, decodePngSize, decodePngTexts, maxPngBytes, pngSizeBytes } from "../image/index.ts";
@@ -97,22 +97,12 @@ type Line = Omit<Item, "width" | "height">;
 function readLines(text: string, where: string): Line[] {
   const lines: Line[] = [];
   for (const [i, json] of text.split("\n").entries()) {
-    if (json.trim() !== "") lines.push(readLine(json, { where: `${where}, line ${i + 1}`, line: i + 1 }));
+    if (json.trim() === "") continue;
+    const fields = readJsonLine(lineSchema, json, `${where}, line ${i + 1}`);
+    lines.push({ ...fields, file: normalize(fields.file), line: i + 1 });
   }
   if (lines.length === 0) throw new InputError(`${where} has no lines: it needs one for each picture.`);
   return lines;
-}
-
-function readLine(json: string, { where, line }: { where: string; line: number }): Line {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(json);
-  } catch (error) {
-    throw new InputError(`${where} is not JSON: ${(error as Error).message}`);
-  }
-  const result = lineSchema.safeParse(fields);
-  if (!result.success) throw new InputError(`${where}: ${firstIssue(result.error, fields)}`);
-  return { ...result.data, file: normalize(result.data.file), line };
 }
 
 /** A picture without a caption is more likely a mistake than a wish; so is a line without a picture, or a second for it. */

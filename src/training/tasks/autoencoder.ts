@@ -1,11 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import * as z from "zod";
-import { type Picture, postprocess } from "../../image/index.ts";
+import { psnr, reconstruct } from "../../evaluation/reconstruction.ts";
+import type { Picture } from "../../image/index.ts";
 import { type Named, type Parameter, parameters, runAtOnce, runStages } from "../../layers/index.ts";
 import { Autoencoder, samplePosterior } from "../../models/autoencoder.ts";
 import { pixelsPerCell } from "../../models/autoencoder-config.ts";
-import { stack, takeData, toTensor } from "../../pipelines/tensor-data.ts";
-import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
+import { pixelsOf } from "../../pipelines/picture-tensors.ts";
+import { stack, takeData } from "../../pipelines/tensor-data.ts";
+import { loadOr, openComponentOf } from "../component.ts";
 import type { Example } from "../dataset.ts";
 import type { Draws } from "../draws.ts";
 import { initialize } from "../initialize.ts";
@@ -71,7 +73,7 @@ export class AutoencoderTask implements Task<AutoencoderBatch, AutoencoderStage>
       latentChannels,
     ];
     const noise = draws.normal(tf.util.sizeFromShape(shape));
-    return { pictures: pixelsOf(examples), noise: tf.tensor4d(noise, shape) };
+    return { pictures: pixelsOf(examples.map(({ picture }) => picture)), noise: tf.tensor4d(noise, shape) };
   }
 
   loss({ pictures, noise }: AutoencoderBatch, stage: AutoencoderStage): tf.Scalar {
@@ -93,9 +95,9 @@ export class AutoencoderTask implements Task<AutoencoderBatch, AutoencoderStage>
 
   /** Each picture beside what comes back, and how alike they are over all. */
   async sample(examples: readonly Example[], signal?: AbortSignal): Promise<Samples> {
-    const pictures: Picture[] = [];
-    for (const example of examples) pictures.push(example.picture, await this.#reconstruct(example, signal));
-    return { pictures, columns: 8, figures: { psnr: psnr(pictures) } };
+    const pairs: [Picture, Picture][] = [];
+    for (const { picture } of examples) pairs.push([picture, await reconstruct(picture, this.models.vae, signal)]);
+    return { pictures: pairs.flat(), columns: 8, figures: { psnr: psnr(pairs) } };
   }
 
   /** The scaling factor that brings latents to a standard deviation of 1 (Rombach et al. 2022, appendix G). */
@@ -108,8 +110,8 @@ export class AutoencoderTask implements Task<AutoencoderBatch, AutoencoderStage>
     return { vae: { scaling_factor: 1 / Math.sqrt(variance) } };
   }
 
-  async #meanOf(example: Example) {
-    const x = pixelsOf([example]);
+  async #meanOf({ picture }: Example) {
+    const x = pixelsOf([picture]);
     try {
       const { mean, logvar } = await runStages(this.models.vae.encode(x));
       logvar.dispose();
@@ -118,47 +120,6 @@ export class AutoencoderTask implements Task<AutoencoderBatch, AutoencoderStage>
       x.dispose();
     }
   }
-
-  async #reconstruct(example: Example, signal: AbortSignal | undefined): Promise<Picture> {
-    const latents = toTensor<tf.Tensor4D>(await this.#meanOf(example));
-    try {
-      const decoded = await runStages(this.models.vae.decode(latents), { signal });
-      const [, height, width] = decoded.shape;
-      return postprocess({ width, height, data: await numbersOf(decoded) });
-    } finally {
-      latents.dispose();
-    }
-  }
-}
-
-/** The pictures of a batch, −1 to 1: [B, H, W, 3]. */
-function pixelsOf(examples: readonly Example[]): tf.Tensor4D {
-  const { width, height } = examples[0]!.picture;
-  const pixels = new Float32Array(examples.length * height * width * 3);
-  for (const [i, { picture }] of examples.entries()) {
-    pixels.set(
-      Float32Array.from(picture.data, (value) => 2 * Math.fround(value / 255) - 1),
-      i * height * width * 3,
-    );
-  }
-  return tf.tensor4d(pixels, [examples.length, height, width, 3]);
-}
-
-async function numbersOf(tensor: tf.Tensor): Promise<Float32Array> {
-  const data = await tensor.data<"float32">();
-  tensor.dispose();
-  return data;
-}
-
-/** Peak signal-to-noise ratio in decibels, of 8-bit pictures that stand in pairs. */
-function psnr(pictures: readonly Picture[]): number {
-  let [squares, count] = [0, 0];
-  for (let i = 0; i < pictures.length; i += 2) {
-    const [{ data: a }, { data: b }] = [pictures[i]!, pictures[i + 1]!];
-    for (let j = 0; j < a.length; j++) squares += (a[j]! - b[j]!) ** 2;
-    count += a.length;
-  }
-  return 10 * Math.log10((255 ** 2 * count) / squares);
 }
 
 /**
@@ -178,8 +139,7 @@ export const autoencoderTask: TaskKind<typeof modelSchema, typeof stageSchema> =
   stage: stageSchema,
   async open({ vae: folder }, { seed }: OpenTaskOptions) {
     const vae = await openComponentOf(Autoencoder, folder);
-    if (await hasWeights(folder)) await loadComponent(vae, folder);
-    else beginAt(vae, seed);
+    await loadOr(vae, folder, (one) => beginAt(one, seed));
     return new AutoencoderTask(vae);
   },
 };

@@ -5,7 +5,8 @@ import { readJsonFile } from "../../files.ts";
 import { ImageProcessor, imageProcessorConfigFrom } from "../../image/index.ts";
 import { type Named, type Parameter, parameters, runStages } from "../../layers/index.ts";
 import { SwinForImageClassification } from "../../models/swin.ts";
-import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
+import { preparedPictures } from "../../pipelines/picture-tensors.ts";
+import { loadOr, openComponentOf } from "../component.ts";
 import type { Example } from "../dataset.ts";
 import type { Draws } from "../draws.ts";
 import { initialize } from "../initialize.ts";
@@ -13,7 +14,6 @@ import type { OpenTaskOptions, TaskKind } from "../kind.ts";
 import { foundLabels, multiLabelLoss } from "../multi-label.ts";
 import type { Samples, Task } from "../task.ts";
 import { worsened } from "../worsened.ts";
-import { preparedPictures } from "./prepared-pictures.ts";
 
 const folder = z.string().min(1, "it must be the path of a folder");
 
@@ -104,8 +104,7 @@ export const classifierTask: TaskKind<typeof modelSchema, typeof stageSchema> = 
     const classifier = await openComponentOf(SwinForImageClassification, model.character_detector);
     const where = `${model.character_detector_processor}/preprocessor_config.json`;
     const processor = new ImageProcessor(imageProcessorConfigFrom(await readJsonFile(where), where));
-    if (await hasWeights(model.character_detector)) await loadComponent(classifier, model.character_detector);
-    else initialize(classifier, seed);
+    await loadOr(classifier, model.character_detector, (one) => initialize(one, seed));
     return new ClassifierTask(classifier, processor);
   },
 };

@@ -5,16 +5,16 @@ import { ImageProcessor, imageProcessorConfigFrom } from "../../image/index.ts";
 import { type Named, type Parameter, parameters } from "../../layers/index.ts";
 import { ClipVisionModel } from "../../models/clip-vision.ts";
 import { SiglipTextModel } from "../../models/siglip-text.ts";
+import { preparedPictures } from "../../pipelines/picture-tensors.ts";
 import type { Tokenizer } from "../../tokenizers/index.ts";
-import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
+import { loadOr, openComponentOf } from "../component.ts";
 import { contrastiveLoss, Similarity } from "../contrastive.ts";
 import type { Example } from "../dataset.ts";
 import type { Draws } from "../draws.ts";
 import { initialize } from "../initialize.ts";
 import type { OpenTaskOptions, TaskKind } from "../kind.ts";
 import type { Samples, Task } from "../task.ts";
-import { preparedPictures } from "./prepared-pictures.ts";
-import { openTokenizerFor, type Tokens, tokensOf } from "./texts.ts";
+import { chooseCaptions, openTokenizerFor, type Tokens, tokensOf } from "./texts.ts";
 
 const folder = z.string().min(1, "it must be the path of a folder");
 
@@ -63,11 +63,8 @@ export class ClipTask implements Task<ClipBatch> {
     return Object.entries(this.models).flatMap(([name, model]) => [...parameters(model, name)]);
   }
 
-  /** Of the captions of each picture one, of whichever language. */
   async prepare(examples: readonly Example[], draws: Draws): Promise<ClipBatch> {
-    const chances = draws.uniform(examples.length);
-    const texts = examples.map(({ captions }, i) => captions[Math.floor(chances[i]! * captions.length)]!);
-    return this.#batch(examples, texts);
+    return this.#batch(examples, chooseCaptions(examples, draws));
   }
 
   loss(batch: ClipBatch): tf.Scalar {
@@ -131,15 +128,8 @@ async function openParts(model: z.output<typeof modelSchema>, { seed }: OpenTask
   const where = `${model.image_encoder}/preprocessor_config.json`;
   const processor = new ImageProcessor(imageProcessorConfigFrom(await readJsonFile(where), where));
   const tokenizer = await openTokenizerFor(textEncoder, { folder: model.tokenizer, beside: model.text_encoder });
-  for (const [i, [one, path]] of (
-    [
-      [textEncoder, model.text_encoder],
-      [imageEncoder, model.image_encoder],
-    ] as const
-  ).entries()) {
-    if (await hasWeights(path)) await loadComponent(one, path);
-    else initialize(one, seed + i);
-  }
+  await loadOr(textEncoder, model.text_encoder, (one) => initialize(one, seed));
+  await loadOr(imageEncoder, model.image_encoder, (one) => initialize(one, seed + 1));
   similarity.logitScale.assign(tf.scalar(Math.log(1 / 0.07)));
   return { textEncoder, imageEncoder, similarity, tokenizer, processor };
 }

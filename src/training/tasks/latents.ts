@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { runStages } from "../../layers/index.ts";
 import { type Autoencoder, normalizeLatents } from "../../models/autoencoder.ts";
+import { pixelsOf } from "../../pipelines/picture-tensors.ts";
 import { type TensorData, takeData } from "../../pipelines/tensor-data.ts";
 import type { Example } from "../dataset.ts";
 
@@ -35,15 +36,7 @@ export class Latents {
   }
 
   async #encode(examples: readonly Example[]): Promise<TensorData[]> {
-    const { width, height } = examples[0]!.picture;
-    const pixels = new Float32Array(together * width * height * 3);
-    for (const [i, { picture }] of examples.entries()) {
-      pixels.set(
-        Float32Array.from(picture.data, (value) => 2 * Math.fround(value / 255) - 1),
-        i * picture.data.length,
-      );
-    }
-    const x = tf.tensor4d(pixels, [together, height, width, 3]);
+    const x = pixelsOf(Array.from({ length: together }, (_, i) => (examples[i] ?? examples[0]!).picture));
     const { mean, logvar } = await runStages(this.#autoencoder.encode(x));
     tf.dispose([x, logvar]);
     const latents = tf.tidy(() => normalizeLatents(mean, this.#autoencoder.config));

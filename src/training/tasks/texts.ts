@@ -2,6 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../../errors.ts";
 import type { SiglipTextModel } from "../../models/siglip-text.ts";
 import { openTokenizer, type Tokenizer } from "../../tokenizers/index.ts";
+import type { Example } from "../dataset.ts";
+import type { Draws } from "../draws.ts";
 
 /** B texts, N tokens. */
 export interface Tokens extends tf.TensorContainerObject {
@@ -9,6 +11,12 @@ export interface Tokens extends tf.TensorContainerObject {
   ids: tf.Tensor2D;
   /** [B, N], 1 for a token and 0 for padding */
   attentionMask: tf.Tensor2D;
+}
+
+/** Of the captions of each picture one, of whichever language. */
+export function chooseCaptions(examples: readonly Example[], draws: Draws): string[] {
+  const chances = draws.uniform(examples.length);
+  return examples.map(({ captions }, i) => captions[Math.floor(chances[i]! * captions.length)]!);
 }
 
 /** Texts as a text encoder takes them. */

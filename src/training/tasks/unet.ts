@@ -8,8 +8,8 @@ import { SiglipTextModel } from "../../models/siglip-text.ts";
 import { UNet } from "../../models/unet.ts";
 import { stack, toTensor } from "../../pipelines/tensor-data.ts";
 import { type DdimConfig, DdimScheduler, ddimConfigFrom } from "../../schedulers/index.ts";
-import { openTokenizer, type Tokenizer } from "../../tokenizers/index.ts";
-import { hasWeights, loadComponent, openComponentOf } from "../component.ts";
+import type { Tokenizer } from "../../tokenizers/index.ts";
+import { loadComponent, loadOr, openComponentOf } from "../component.ts";
 import type { Example } from "../dataset.ts";
 import type { Draws } from "../draws.ts";
 import { dropCaptions } from "../dropout.ts";
@@ -20,6 +20,7 @@ import { minSnrWeights } from "../min-snr.ts";
 import { addNoise, targetOf } from "../objective.ts";
 import type { Samples, Task } from "../task.ts";
 import { Latents } from "./latents.ts";
+import { chooseCaptions, openTokenizerFor, type Tokens, tokensOf } from "./texts.ts";
 import { drawSamples, type SampleModels } from "./unet-samples.ts";
 
 const folder = z.string().min(1, "it must be the path of a folder");
@@ -62,7 +63,7 @@ interface UNetBatch extends tf.TensorContainerObject {
   /** SDXL's numbers of each picture. */
   timeIds: number[][];
   /** Token ids and their mask [B, N] of a text encoder that is trained; else what it made of them, [B, N, C] and [B, P]. */
-  text: { ids: tf.Tensor2D; attentionMask: tf.Tensor2D } | { context: tf.Tensor3D; pooled: tf.Tensor2D };
+  text: Tokens | { context: tf.Tensor3D; pooled: tf.Tensor2D };
 }
 
 export interface UNetTaskParts extends SampleModels {
@@ -147,29 +148,14 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
   }
 
   #textOf(captions: readonly string[], { train }: UNetStage): UNetBatch["text"] {
-    const { tokenizer } = this.#parts;
-    const encodings = captions.map((caption) => tokenizer.encode(caption));
-    const matrix = (rows: Int32Array[]) =>
-      tf.tensor2d(
-        rows.flatMap((row) => [...row]),
-        [rows.length, tokenizer.length],
-        "int32",
-      );
-    const ids = matrix(encodings.map((encoding) => encoding.ids));
-    const attentionMask = matrix(encodings.map((encoding) => encoding.attentionMask));
-    return train === "unet" ? this.#encode({ ids, attentionMask }) : { ids, attentionMask };
+    const tokens = tokensOf(captions, this.#parts.tokenizer);
+    return train === "unet" ? this.#encode(tokens) : tokens;
   }
 
-  #encode({ ids, attentionMask }: { ids: tf.Tensor2D; attentionMask: tf.Tensor2D }) {
+  #encode({ ids, attentionMask }: Tokens) {
     const encoding = this.models.text_encoder.apply(ids, { mask: "padding", attentionMask });
     return { context: encoding.lastHiddenState, pooled: encoding.pooled };
   }
-}
-
-/** Of the captions of each picture one, of whichever language. */
-function chooseCaptions(examples: readonly Example[], draws: Draws): string[] {
-  const chances = draws.uniform(examples.length);
-  return examples.map(({ captions }, i) => captions[Math.floor(chances[i]! * captions.length)]!);
 }
 
 /** SDXL's micro-conditioning (Podell et al. 2023), in diffusers' order: how large the picture was, where it was cut, its size. */
@@ -193,27 +179,9 @@ async function openParts(model: z.output<typeof modelSchema>, { seed }: OpenTask
   if (scheduler.predictionType === "sample") {
     throw new ConfigError(`${where}: a UNet can't be trained for the "prediction_type" "sample" yet.`);
   }
-  const tokenizer = await openTokenizer(model.tokenizer, undefined, positionsOf(textEncoder));
-  const [vocabulary] = textEncoder.embeddings.tokenEmbedding.weight.shape;
-  if (tokenizer.vocabularySize > vocabulary! || tokenizer.length > positionsOf(textEncoder)) {
-    throw new ConfigError(
-      `${model.tokenizer} makes ${tokenizer.length} tokens out of ${tokenizer.vocabularySize}; the text encoder in ` +
-        `${model.text_encoder} takes ${positionsOf(textEncoder)} out of ${vocabulary}.`,
-    );
-  }
+  const tokenizer = await openTokenizerFor(textEncoder, { folder: model.tokenizer, beside: model.text_encoder });
   await loadComponent(autoencoder, model.vae);
-  for (const [i, [one, path]] of (
-    [
-      [unet, model.unet],
-      [textEncoder, model.text_encoder],
-    ] as const
-  ).entries()) {
-    if (await hasWeights(path)) await loadComponent(one, path);
-    else initialize(one, seed + i);
-  }
+  await loadOr(unet, model.unet, (one) => initialize(one, seed));
+  await loadOr(textEncoder, model.text_encoder, (one) => initialize(one, seed + 1));
   return { unet, autoencoder, textEncoder, tokenizer, scheduler };
-}
-
-function positionsOf({ embeddings }: SiglipTextModel): number {
-  return embeddings.positionEmbedding.weight.shape[0]!;
 }
