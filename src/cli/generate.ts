@@ -231,9 +231,9 @@ const smallModel = fileURLToPath(new URL("../../weights/mini", import.meta.url))
 function whatNext({ seeds }: GenerationResult): string {
   return `
 This was the small model that comes along: simple things, eight colours, a few places (docs/scenes.md lists them). Next:
-  --seed ${BigInt(seeds.at(-1)!) + 1n}${" ".repeat(10)}the same prompt, another picture
+  ${`--seed ${BigInt(seeds.at(-1)!) + 1n}`.padEnd(20)} the same prompt, another picture
   --prompt "a small yellow star on the left, snow at night"
-  --model FOLDER      the real model: README, "Weights and terms", says how to get Mitsua Likes`;
+  ${"--model FOLDER".padEnd(20)} the real model: README, "Weights and terms", says how to get Mitsua Likes`;
 }
 
 /** What `--json` prints. */
