@@ -21,9 +21,9 @@ export function addTrain(program: Command, signal: AbortSignal): void {
     .addHelpText(
       "after",
       `
-The folder gets checkpoints, of which the last two stay, log.jsonl with every step's loss, loss.png, samples/ with pictures,
-and a folder of each trained model. Ctrl-C writes a checkpoint and stops. The same command goes on from the last one, to the
-same losses as if nothing had been.
+The folder gets checkpoints, of which the last two and that of each stage's end stay, log.jsonl with every step's loss,
+loss.png, samples/ with pictures, and a folder of each trained model. Ctrl-C writes a checkpoint and stops. The same command
+goes on from the last one, to the same losses as if nothing had been.
 
 Examples:
   tfjs-diffusion train weights/mini/training/vae.json

@@ -6,7 +6,7 @@ import { isTemporaryName, reading } from "../files.ts";
 import type { Named } from "../layers/tree.ts";
 import { areFinite, fromFloat32, toFloat32 } from "../weights/dtypes.ts";
 import { type LazyTensor, openSafetensors, type WeightSource, writeSafetensors } from "../weights/index.ts";
-import type { TrainingConfig } from "./config.ts";
+import { stageEnds, type TrainingConfig } from "./config.ts";
 
 /** What a checkpoint says of itself. */
 export interface CheckpointHeader {
@@ -33,12 +33,13 @@ export interface OpenCheckpoint extends CheckpointHeader {
   close(): Promise<void>;
 }
 
-/** Of one file, two are kept: were the disk to damage the newer, there is the older. */
+/** The last two are kept: were the disk to damage the newer, there is the older. */
 const generations = 2;
 
 /**
- * Writes `checkpoint-STEP.safetensors`, whole or not at all, and then removes all but the last two. The tensors are in tfjs's
- * layout, bit for bit: a checkpoint is there to go on from, the models' own files are there to be used.
+ * Writes `checkpoint-STEP.safetensors`, whole or not at all, and then removes those before it, but the last two and the ends of
+ * stages, which another training may begin with. The tensors are in tfjs's layout, bit for bit: a checkpoint is there to go on
+ * from, the models' own files are there to be used.
  *
  * @throws InputError where it can't be written, WeightsError where a number is not finite; what was there before stays
  */
@@ -47,7 +48,7 @@ export async function writeCheckpoint(
   header: CheckpointHeader,
   tensors: readonly Named<tf.Tensor>[],
 ): Promise<void> {
-  const path = join(folder, `checkpoint-${String(header.step).padStart(8, "0")}.safetensors`);
+  const path = join(folder, checkpointName(header.step));
   const lazy = tensors.map(
     ([name, tensor]): LazyTensor => ({
       name,
@@ -59,7 +60,14 @@ export async function writeCheckpoint(
   await writeSafetensors(path, lazy, {
     metadata: { format: "tfjs-diffusion checkpoint 1", header: JSON.stringify(header) },
   });
-  for (const old of (await checkpointsIn(folder)).slice(generations)) await rm(join(folder, old), { force: true });
+  const ends = new Set(stageEnds(header.config).map(checkpointName));
+  for (const old of (await checkpointsIn(folder)).slice(generations)) {
+    if (!ends.has(old)) await rm(join(folder, old), { force: true });
+  }
+}
+
+function checkpointName(step: number): string {
+  return `checkpoint-${String(step).padStart(8, "0")}.safetensors`;
 }
 
 async function* bytesOf(tensor: tf.Tensor, name: string, path: string): AsyncGenerator<Uint8Array> {

@@ -129,6 +129,11 @@ export function totalSteps({ stages }: Pick<TrainingConfig, "stages">): number {
   return stages.reduce((sum, { steps }) => sum + steps, 0);
 }
 
+/** How many steps are done at the end of each stage. */
+export function stageEnds({ stages }: Pick<TrainingConfig, "stages">): number[] {
+  return stages.map((_, i) => totalSteps({ stages: stages.slice(0, i + 1) }));
+}
+
 /** The stage that step number `step`, from 0, belongs to, and how many of its steps come before. */
 export function stageOf(
   { stages }: Pick<TrainingConfig, "stages">,

@@ -6,7 +6,7 @@ import { naming, writeFileAtomically } from "../files.ts";
 import { encodePng, type Picture } from "../image/index.ts";
 import { type OpenCheckpoint, openNewestCheckpoint, removePartialFiles, writeCheckpoint } from "./checkpoint.ts";
 import { saveComponent } from "./component.ts";
-import { differences, stageOf, type TrainingConfig, totalSteps } from "./config.ts";
+import { differences, stageEnds, stageOf, type TrainingConfig, totalSteps } from "./config.ts";
 import type { TrainingData } from "./data.ts";
 import type { Example } from "./dataset.ts";
 import { registerGradients } from "./gradients.ts";
@@ -30,7 +30,7 @@ export interface TrainOptions {
 /**
  * Trains by a configuration, in its output folder, from where an earlier call stopped, of whatever cause. It holds then:
  *
- * - `checkpoint-STEP.safetensors`: everything to go on from, the last two;
+ * - `checkpoint-STEP.safetensors`: everything to go on from, the last two and those of stages' ends;
  * - `log.jsonl`: a line for every step; `loss.png`: its losses; `samples/STEP.png`: pictures;
  * - a folder for each model of the task, its averaged weights in the form of a component of a pipeline.
  *
@@ -60,6 +60,7 @@ class TrainingRun {
   readonly #options: TrainOptions;
   readonly #trainer: Trainer;
   readonly #log: TrainingLog;
+  readonly #stageEnds: ReadonlySet<number>;
   /** The step of the newest checkpoint; 0 where there is none. */
   #saved: number;
 
@@ -77,6 +78,7 @@ class TrainingRun {
     this.#options = parts.options;
     this.#trainer = parts.trainer;
     this.#log = parts.log;
+    this.#stageEnds = new Set(stageEnds(parts.config));
     this.#saved = parts.trainer.step;
   }
 
@@ -126,7 +128,7 @@ class TrainingRun {
     await this.#step(total);
     const { step } = this.#trainer;
     if (sampleEvery > 0 && (step % sampleEvery === 0 || step === total)) await this.#sample();
-    if (step % checkpointEvery === 0 || step === total) await this.#save();
+    if (step % checkpointEvery === 0 || this.#stageEnds.has(step)) await this.#save();
     if (step < total) signal?.throwIfAborted();
   }
 

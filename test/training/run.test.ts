@@ -71,6 +71,17 @@ describe("a training", () => {
     }
   });
 
+  it("keeps the checkpoint of each stage's end, and the last two", async () => {
+    const stage = { batch: 4, learningRate: 0.02, sizes: [[8, 8]] };
+    const config = await toyConfig({
+      stages: [5, 2, 5].map((steps) => ({ ...stage, steps })),
+      checkpointEvery: 2,
+    });
+    await train(config, new ToyTask(), toyData);
+    const names = (await readdir(config.output)).filter((name) => name.startsWith("checkpoint"));
+    expect(names.map((name) => Number(name.match(/\d+/)![0])).sort((a, b) => a - b)).toEqual([5, 7, 10, 12]);
+  });
+
   it.each([1, 3, 4, 5, 6, 7, 10])(
     "that is stopped after step %d goes on to the same losses and weights",
     async (step) => {

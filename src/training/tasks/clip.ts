@@ -20,7 +20,15 @@ const folder = z.string().min(1, "it must be the path of a folder");
 
 const modelSchema = z.strictObject({ text_encoder: folder, image_encoder: folder, tokenizer: folder });
 
-const stageSchema = z.strictObject({});
+const stageSchema = z.strictObject({
+  /**
+   * What is trained: "image" leaves the text encoder as it is, and the image tower learns to speak of pictures in its words. The
+   * other way round it is locked-image tuning (Zhai et al. 2022).
+   */
+  train: z.enum(["both", "image"]).default("both"),
+});
+
+type ClipStage = z.output<typeof stageSchema>;
 
 /** B pairs of a picture and a caption. */
 interface ClipBatch extends tf.TensorContainerObject {
@@ -43,7 +51,7 @@ export interface ClipTaskParts {
  * A text encoder and an image tower learn together which picture belongs to which caption (Radford et al. 2021), as those of
  * Mitsua Japanese CLIP did. A UNet is then told a text in numbers that already stand for what it looks like.
  */
-export class ClipTask implements Task<ClipBatch> {
+export class ClipTask implements Task<ClipBatch, ClipStage> {
   readonly models: {
     readonly text_encoder: SiglipTextModel;
     readonly image_encoder: ClipVisionModel;
@@ -59,8 +67,10 @@ export class ClipTask implements Task<ClipBatch> {
     this.#processor = processor;
   }
 
-  trained(): readonly Named<Parameter>[] {
-    return Object.entries(this.models).flatMap(([name, model]) => [...parameters(model, name)]);
+  trained({ train }: ClipStage): readonly Named<Parameter>[] {
+    const { text_encoder, ...others } = this.models;
+    const models = train === "both" ? this.models : others;
+    return Object.entries(models).flatMap(([name, model]) => [...parameters(model, name)]);
   }
 
   async prepare(examples: readonly Example[], draws: Draws): Promise<ClipBatch> {

@@ -134,8 +134,9 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
     if (!first) return { pictures: [] };
     const { width, height } = first.picture;
     const prompt = examples.map(({ captions }, i) => captions[i % captions.length]!);
-    const options = { prompt, width, height, steps: 25, guidanceScale: 5, guidanceRescale: 0.7, seed: 0, signal };
-    return { pictures: await drawSamples(this.#parts, this.#scheduler, { ...options, textMask: "padding" }) };
+    const how = { steps: 25, guidanceScale: 5, guidanceRescale: 0.7, textMask: "padding", batchSize: 8 } as const;
+    const options = { ...how, prompt, width, height, seed: 0, signal };
+    return { pictures: await drawSamples(this.#parts, this.#scheduler, options) };
   }
 
   #schedulerFor({ objective }: UNetStage): DdimScheduler {

@@ -17,6 +17,7 @@ import {
   type Task,
 } from "../../../src/training/index.ts";
 import type { AutoencoderTask } from "../../../src/training/tasks/autoencoder.ts";
+import { type ClipTask, clipTask } from "../../../src/training/tasks/clip.ts";
 import { taskKinds } from "../../../src/training/tasks/kinds.ts";
 
 // wasm has no gradients of convolutions.
@@ -155,6 +156,14 @@ describe("a classifier", () => {
 });
 
 describe("a CLIP", () => {
+  it("learns as a whole, or its image tower alone, with the text encoder as it is", async () => {
+    const task = (await open("clip")) as ClipTask;
+    const trainedBy = (train: "both" | "image") =>
+      new Set(task.trained(clipTask.stage.parse({ train })).map(([name]) => name.split(".")[0]));
+    expect(trainedBy("both")).toEqual(new Set(["text_encoder", "image_encoder", "similarity"]));
+    expect(trainedBy("image")).toEqual(new Set(["image_encoder", "similarity"]));
+  });
+
   it("takes no caption for wrong that another picture of the batch has too", async () => {
     const task = await open("clip");
     const [first, second] = (await scenes(2)) as [Example, Example];
