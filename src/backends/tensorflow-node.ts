@@ -5,6 +5,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 /** A tensor in TensorFlow's memory. */
 export interface Handle {
   id: number;
+  shape: readonly number[];
 }
 
 export interface Attribute {
@@ -41,6 +42,8 @@ export interface NodeBackend extends tf.KernelBackend {
     values: ArrayLike<number> | null;
     refCount: number;
   }>;
+  /** One more tensor of tfjs has this data. */
+  incRef(dataId: tf.DataId): void;
   /** Gives TensorFlow what it has not been given yet. */
   getInputTensorIds(tensors: readonly { dataId: tf.DataId }[]): number[];
 }

@@ -78,8 +78,12 @@ function supplyRemovedFunctions(): void {
   util.isArray ??= Array.isArray;
 }
 
-/** Makes the active backend, tfjs-node's, sparing with memory. */
+/** Makes the active backend, tfjs-node's, sparing with memory, and fast. */
 export async function prepareTensorflow(): Promise<void> {
-  const { keepMemorySmall } = await import("./tensorflow-memory.ts");
+  const [{ keepMemorySmall }, { registerTensorflowKernels }] = await Promise.all([
+    import("./tensorflow-memory.ts"),
+    import("./tensorflow-kernels.ts"),
+  ]);
   keepMemorySmall();
+  registerTensorflowKernels();
 }

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { kernelOr } from "./kernel.ts";
+import { type Gradient, kernelOr } from "./kernel.ts";
 
 export interface ScaledDotProductAttentionOptions {
   heads: number;
@@ -8,6 +8,9 @@ export interface ScaledDotProductAttentionOptions {
   /** The most memory that the scores may take at a time, in bytes, where the backend has no kernel of its own. */
   scoreBytes?: number;
 }
+
+/** The most that a softmax may take to be kept for the gradient, in bytes. A larger one is computed again. */
+const keptBytes = 16 * 2 ** 20;
 
 /**
  * softmax(q kᵀ / √d + bias) v for each head (Vaswani et al. 2017).
@@ -21,11 +24,16 @@ export function scaledDotProductAttention(
   { heads, bias, scoreBytes = 256 * 2 ** 20 }: ScaledDotProductAttentionOptions,
 ): tf.Tensor3D {
   const kernel = "ScaledDotProductAttention";
-  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => attentionGradient(dy, saved, heads);
+  const gradient: Gradient = (dy, saved, _, [softmax]) => attentionGradient(dy, saved, heads, softmax);
   return kernelOr({ kernel, inputs: { q, k, v, bias }, attributes: { heads }, gradient }, () => {
     const [batch, queries, channels] = q.shape;
     const scale = 1 / Math.sqrt(channels / heads);
     const [qs, ks, vs] = [splitHeads(tf.mul(q, scale), heads), splitHeads(k, heads), splitHeads(v, heads)];
+
+    if (4 * batch * heads * queries * k.shape[1] <= Math.min(scoreBytes, keptBytes)) {
+      const softmax = weights(qs, ks, bias);
+      return [joinHeads(tf.matMul(softmax, vs)), softmax];
+    }
 
     // Rows of the scores do not depend on each other. All at once would take 4 GB for a 768 × 768 picture.
     const rows = Math.max(1, Math.floor(scoreBytes / (4 * batch * heads * k.shape[1])));
@@ -38,11 +46,16 @@ export function scaledDotProductAttention(
 }
 
 /** With p the softmax: dv = pᵀ dy, and the scores' gradient is p (dp − Σ dp p), where dp = dy vᵀ. */
-function attentionGradient(dy: tf.Tensor, { q, k, v, bias }: tf.NamedTensorMap, heads: number) {
+function attentionGradient(
+  dy: tf.Tensor,
+  { q, k, v, bias }: tf.NamedTensorMap,
+  heads: number,
+  softmax: tf.Tensor | undefined,
+) {
   const scale = 1 / Math.sqrt(q!.shape[2]! / heads);
   const [qs, ks, vs] = [splitHeads(tf.mul(q!, scale), heads), splitHeads(k!, heads), splitHeads(v!, heads)];
   const dys = splitHeads(dy, heads);
-  const p = weights(qs, ks, bias as tf.Tensor4D | undefined);
+  const p = softmax ?? weights(qs, ks, bias as tf.Tensor4D | undefined);
   const dp = tf.matMul(dys, vs, false, true);
   const scores = tf.mul(p, tf.sub(dp, tf.sum(tf.mul(dp, p), -1, true))); // [B, heads, N, M]
   return {

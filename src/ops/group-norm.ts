@@ -12,12 +12,7 @@ export function groupNorm<T extends tf.Tensor>(
   { groups, eps }: { groups: number; eps: number },
 ): T {
   const attributes = { groups, eps };
-  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => {
-    const given = { dy, x: saved.x!, gain: saved.gain! };
-    if (!tf.getKernel("GroupNormGrad", tf.getBackend())) return groupNormGradient(given, groups, eps);
-    const gradients = tf.engine().runKernel("GroupNormGrad", given, attributes) as tf.Tensor[];
-    return { x: gradients[0]!, gain: gradients[1]!, bias: gradients[2]! };
-  };
+  const gradient = (dy: tf.Tensor, saved: tf.NamedTensorMap) => groupNormGradient(dy, saved, groups, eps);
   return kernelOr({ kernel: "GroupNorm", inputs: { x, gain, bias }, attributes, gradient }, () => {
     const { mean, inverse } = statistics(x, groups, eps);
     // Folded into one multiplication and one addition of the large tensor: half the memory of the textbook form.
@@ -30,11 +25,8 @@ export function groupNorm<T extends tf.Tensor>(
  * With n the normalized x, g = dy · gain, and means over groups: dx = (g − mean g − n · mean(g n)) / deviation. As in PyTorch's
  * kernel, all that is asked of the large tensors are the sums of dy and of dy · x, and one multiple of each of them.
  */
-function groupNormGradient(
-  { dy, x, gain }: { dy: tf.Tensor; x: tf.Tensor; gain: tf.Tensor },
-  groups: number,
-  eps: number,
-) {
+function groupNormGradient(dy: tf.Tensor, saved: tf.NamedTensorMap, groups: number, eps: number) {
+  const [x, gain] = [saved.x!, saved.gain!];
   const { mean, inverse } = statistics(x, groups, eps);
   const plain = cellMeans(dy); // [B, 1, ..., C], and so are all of these
   const along = tf.mul(tf.sub(cellMeans(tf.mul(dy, x)), tf.mul(plain, mean)), inverse);

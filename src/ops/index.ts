@@ -13,3 +13,4 @@ export { groupNorm } from "./group-norm.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { padToMultiple } from "./pad.ts";
 export { roll } from "./roll.ts";
+export { sumOfSquares } from "./sum-of-squares.ts";

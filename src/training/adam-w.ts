@@ -91,10 +91,14 @@ export class AdamW {
   #updated(parts: readonly tf.Tensor[], { rate, eps, kept }: Factors): tf.Tensor[] {
     const [weight, first, second, g] = parts as readonly [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
     const { beta1, beta2, weightDecay } = this.#options;
+    const decays = weightDecay > 0 && weight.rank > 1;
+    if (tf.getKernel("AdamW", tf.getBackend())) {
+      const given = { weight, first, second, gradient: g, rate, eps, ...(decays && { kept }) };
+      return tf.engine().runKernel("AdamW", given, { beta1, beta2 }) as tf.Tensor[];
+    }
     const mean = tf.add(tf.mul(first, beta1), tf.mul(g, 1 - beta1));
     const meanSquare = tf.add(tf.mul(second, beta2), tf.mul(tf.square(g), 1 - beta2));
     const update = tf.mul(tf.div(mean, tf.add(tf.sqrt(meanSquare), eps)), rate);
-    const decays = weightDecay > 0 && weight.rank > 1;
     return [tf.sub(decays ? tf.mul(weight, kept) : weight, update), mean, meanSquare];
   }
 

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { sumOfSquares } from "../ops/sum-of-squares.ts";
 import { eachWeight } from "./vectors.ts";
 
 /**
@@ -13,7 +14,7 @@ export function clipGradients(
   const squares: tf.Scalar[] = [];
   const given = gradients.map((gradient) => [gradient]);
   eachWeight(given, ([gradient]) => {
-    squares.push(tf.sum<tf.Scalar>(tf.square(gradient!)));
+    squares.push(sumOfSquares(gradient!));
     return [];
   });
   const norm = tf.sqrt(tf.addN(squares));

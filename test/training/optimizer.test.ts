@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type BackendName, useBackend } from "../../src/backends/index.ts";
 import { type Named, Parameter } from "../../src/layers/index.ts";
 import { AdamW, clipGradients, Ema } from "../../src/training/index.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
@@ -38,65 +39,87 @@ async function expectNear(tensor: tf.Tensor, name: string): Promise<void> {
   wanted.dispose();
 }
 
-test("ten steps of AdamW are torch's, and the average of the weights is diffusers'", async () => {
-  const trained = weights();
-  const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
-  for (let number = 0; number < 10; number++) {
-    step(optimizer, number);
-    ema.update();
-    for (const [name, { value }] of trained) await expectNear(value, `${name}.${number}`);
-    for (const [name, mean] of ema.state()) await expectNear(mean, `${name}.${number}`);
-  }
-  for (const [name, moment] of optimizer.state()) await expectNear(moment, name);
-  expect(optimizer.steps).toBe(10);
-});
+const isThere = async (backend: BackendName) =>
+  useBackend(backend).then(
+    () => true,
+    () => false,
+  );
 
-test("a restored optimizer and average go on as if nothing had happened", async () => {
-  const trained = weights();
-  const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
-  for (let number = 0; number < 5; number++) {
-    step(optimizer, number);
-    ema.update();
-  }
-  const kept = new Map([...optimizer.state(), ...ema.state()].map(([name, tensor]) => [name, tf.clone(tensor)]));
-  const later = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })] as const;
-  for (const one of later) one.restore((name) => kept.get(name)!, 5);
-  for (let number = 5; number < 10; number++) {
-    step(later[0], number);
-    later[1].update();
-  }
-  for (const [name, { value }] of trained) await expectNear(value, `${name}.9`);
-  for (const [name, mean] of later[1].state()) await expectNear(mean, `${name}.9`);
-});
+// The one composes each step, the other has kernels for it.
+describe.each(["wasm", "tensorflow"] as const)("on %s", async (backend) => {
+  const run = test.runIf(await isThere(backend));
+  beforeAll(() => isThere(backend));
 
-test("an average changes places with the weights and back, and everything is freed in the end", async () => {
-  const before = tf.memory().numTensors;
-  const trained = weights();
-  const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
-  for (let number = 0; number < 3; number++) {
-    step(optimizer, number);
-    ema.update();
-  }
-  const tensors = tf.memory().numTensors;
-  ema.swap();
-  for (const [name, { value }] of trained) await expectNear(value, `ema.${name}.2`);
-  ema.swap();
-  for (const [name, { value }] of trained) await expectNear(value, `${name}.2`);
-  for (const [name, mean] of ema.state()) await expectNear(mean, `${name}.2`);
-  expect(tf.memory().numTensors).toBe(tensors);
+  run("ten steps of AdamW are torch's, and the average of the weights is diffusers'", async () => {
+    const trained = weights();
+    const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
+    for (let number = 0; number < 10; number++) {
+      step(optimizer, number);
+      ema.update();
+      for (const [name, { value }] of trained) await expectNear(value, `${name}.${number}`);
+      for (const [name, mean] of ema.state()) await expectNear(mean, `${name}.${number}`);
+    }
+    for (const [name, moment] of optimizer.state()) await expectNear(moment, name);
+    expect(optimizer.steps).toBe(10);
+  });
 
-  optimizer.dispose();
-  ema.dispose();
-  for (const [, parameter] of trained) parameter.dispose();
-  expect(tf.memory().numTensors).toBe(before);
-});
+  run("a restored optimizer and average go on as if nothing had happened", async () => {
+    const trained = weights();
+    const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
+    for (let number = 0; number < 5; number++) {
+      step(optimizer, number);
+      ema.update();
+    }
+    const kept = new Map([...optimizer.state(), ...ema.state()].map(([name, tensor]) => [name, tf.clone(tensor)]));
+    const later = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })] as const;
+    for (const one of later) one.restore((name) => kept.get(name)!, 5);
+    for (let number = 5; number < 10; number++) {
+      step(later[0], number);
+      later[1].update();
+    }
+    for (const [name, { value }] of trained) await expectNear(value, `${name}.9`);
+    for (const [name, mean] of later[1].state()) await expectNear(mean, `${name}.9`);
+  });
 
-test.each([0.5, 100])("gradients are clipped to a norm of %f as by torch", async (limit) => {
-  const clipping = await openExpected("training/clipping.safetensors");
-  const { gradients, norm } = clipGradients([numbers("clip.0", 3, 4), numbers("clip.1", 7)], limit);
-  expect(await relativeError(norm, await readTensor(clipping, `${limit}.norm`))).toBeLessThanOrEqual(1e-6);
-  for (const [i, gradient] of gradients.entries()) {
-    expect(await relativeError(gradient, await readTensor(clipping, `${limit}.${i}`))).toBeLessThanOrEqual(1e-6);
-  }
-  await clipping.close();
+  run("a step leaves alone what else has the weights and their moments", async () => {
+    const trained = weights();
+    const optimizer = new AdamW(trained, options);
+    step(optimizer, 0);
+    const held = [...trained.map(([, { value }]) => value), ...optimizer.state().map(([, moment]) => moment)];
+    const before = held.map((tensor) => [tf.clone(tensor), tensor.dataSync().slice()] as const);
+    step(optimizer, 1);
+    for (const [tensor, values] of before) expect(await tensor.data()).toEqual(values);
+  });
+
+  run("an average changes places with the weights and back, and everything is freed in the end", async () => {
+    const before = tf.memory().numTensors;
+    const trained = weights();
+    const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
+    for (let number = 0; number < 3; number++) {
+      step(optimizer, number);
+      ema.update();
+    }
+    const tensors = tf.memory().numTensors;
+    ema.swap();
+    for (const [name, { value }] of trained) await expectNear(value, `ema.${name}.2`);
+    ema.swap();
+    for (const [name, { value }] of trained) await expectNear(value, `${name}.2`);
+    for (const [name, mean] of ema.state()) await expectNear(mean, `${name}.2`);
+    expect(tf.memory().numTensors).toBe(tensors);
+
+    optimizer.dispose();
+    ema.dispose();
+    for (const [, parameter] of trained) parameter.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  run.each([0.5, 100])("gradients are clipped to a norm of %f as by torch", async (limit) => {
+    const clipping = await openExpected("training/clipping.safetensors");
+    const { gradients, norm } = clipGradients([numbers("clip.0", 3, 4), numbers("clip.1", 7)], limit);
+    expect(await relativeError(norm, await readTensor(clipping, `${limit}.norm`))).toBeLessThanOrEqual(1e-6);
+    for (const [i, gradient] of gradients.entries()) {
+      expect(await relativeError(gradient, await readTensor(clipping, `${limit}.${i}`))).toBeLessThanOrEqual(1e-6);
+    }
+    await clipping.close();
+  });
 });
