@@ -30,8 +30,11 @@ interface Entry {
   users: number;
 }
 
-/** Operators that are recorded before what there is is sent to be computed, whether or not it is asked for. */
-const maxPending = 4_000;
+/**
+ * Operators that are recorded before what there is is sent to be computed, whether or not it is asked for. A step that trains a
+ * UNet is one graph, of some thousands: cut in two, all that its second half looks back at would be copied out of the first.
+ */
+const maxPending = 10_000;
 
 /** Floating-point operations, about half a second of them, that are worth a graph of their own in a long computation. */
 const stageWork = 100e9;
@@ -81,14 +84,16 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
     const given = Object.entries(inputs).filter(([, info]) => info !== undefined);
     const nodes = given.map(([key, info]) => [key, this.node((info as tf.TensorInfo).dataId)] as const);
     const list = nodes.map(([, node]) => node);
-    const { result, calls } = recordedBy({ kernel: name, device: this.options.device }, () =>
+    const isTraining = tf.engine().state.gradientDepth > 0;
+    const { device = "cpu" } = this.options;
+    const { result, calls } = recordedBy({ kernel: name, device, isTraining }, () =>
       kernel({ x: list[0]!, inputs: Object.fromEntries(nodes), list, attrs }),
     );
     const tensors = [result].flat().map((node) => {
       const same = list.indexOf(node);
       return same < 0 ? this.tensor(node) : this.#share(given[same]![1] as tf.TensorInfo);
     });
-    if (tf.engine().state.gradientDepth > 0) this.#runtime.keepKinds();
+    if (isTraining) this.#runtime.keepKinds();
     for (const call of calls) if (!isConstant(call.outputs[0]!)) this.#expect(call);
     this.#letGo(releaseUnneeded(calls));
     if (this.#pending.size > maxPending) this.#computePending();

@@ -28,6 +28,8 @@ export interface Program {
   readonly hasHalf: boolean;
   /** Floating-point operations, roughly. */
   readonly work: number;
+  /** Whether it is a step of training, or a part of one. */
+  readonly isTraining: boolean;
   /** Encodes it as an ONNX model. Only for a structure that is new. */
   encode(): Uint8Array;
 }
@@ -127,6 +129,7 @@ export function compile(calls: readonly Call[], wanted: ReadonlySet<Node>, arith
     folder,
     hasHalf: files.some(({ type }) => type !== "float32") || inputs.some(({ type }) => type === "float16"),
     work: calls.reduce((sum, call) => sum + workOf(call), 0),
+    isTraining: calls.some((call) => call.isTraining),
     encode: () => {
       const graph = {
         nodes,

@@ -45,6 +45,8 @@ export interface Call {
   readonly outputs: readonly Node[];
   /** The kernel of tfjs that it was recorded for. */
   readonly kernel: string;
+  /** Whether it belongs to a step of training: tfjs was to differentiate what its kernel was called for. */
+  readonly isTraining: boolean;
 }
 
 /** What an operator gives. */
@@ -53,8 +55,14 @@ export interface OutputSpec {
   readonly shape: readonly number[];
 }
 
-/** The kernel that is recording, what will compute, and what it recorded. */
-let recording: { kernel: string; device: Device; calls: Call[] } = { kernel: "", device: "cpu", calls: [] };
+interface Recorder {
+  readonly kernel: string;
+  readonly device: Device;
+  readonly isTraining: boolean;
+}
+
+/** The kernel that is recording, for what, what will compute, and what it recorded. */
+let recording: Recorder & { readonly calls: Call[] } = { kernel: "", device: "cpu", isTraining: false, calls: [] };
 
 /** What will compute that which is being recorded. Some forms pay on the processor only. */
 export function recordingDevice(): Device {
@@ -63,11 +71,11 @@ export function recordingDevice(): Device {
 
 /** The operators that a kernel records for a device, in their order, beside what it returns. */
 export function recordedBy<T>(
-  { kernel, device = "cpu" }: { kernel: string; device?: Device | undefined },
+  { kernel, device = "cpu", isTraining = false }: Pick<Recorder, "kernel"> & Partial<Recorder>,
   run: () => T,
 ): { result: T; calls: Call[] } {
   const outer = recording;
-  recording = { kernel, device, calls: [] };
+  recording = { kernel, device, isTraining, calls: [] };
   try {
     return { result: run(), calls: recording.calls };
   } catch (error) {
@@ -86,8 +94,9 @@ export function record(
   { domain = "", ...attributes }: { domain?: string } & Record<string, Attribute> = {},
 ): Node[] {
   for (const input of inputs) if (input) input.holders++;
-  const { kernel } = recording;
-  const call = newCall({ type, domain, attributes: attributes as Call["attributes"], inputs, kernel }, outputs);
+  const { kernel, isTraining } = recording;
+  const rest = { attributes: attributes as Call["attributes"], inputs, kernel, isTraining };
+  const call = newCall({ type, domain, ...rest }, outputs);
   recording.calls.push(call);
   return [...call.outputs];
 }

@@ -95,7 +95,14 @@ class Halving implements Halved {
     if (origin.kind === "constant") {
       return leaf(type, shape, { kind: "constant", values: toHalves(origin.values as Float32Array) });
     }
-    const call = { type: "Cast", domain: "", attributes: castTo(type), inputs: [node], kernel: "half" };
+    const call = {
+      type: "Cast",
+      domain: "",
+      attributes: castTo(type),
+      inputs: [node],
+      kernel: "half",
+      isTraining: false,
+    };
     this.calls.push(newCall(call, [{ type, shape }]));
     return this.calls.at(-1)!.outputs[0]!;
   }

@@ -3,6 +3,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import { type Program, placeKey } from "./compile.ts";
 import { castTo, type ElementType, encodeModel } from "./onnx.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
+import { peakBytes } from "./peak.ts";
 import type { Held, Request } from "./protocol.ts";
 
 interface Session {
@@ -79,6 +80,14 @@ export class Sessions {
     return { packed: packed.length, sessionBytes: bytesOf(sessions) };
   }
 
+  /**
+   * Whether a session keeps the memory of its activations. For a model that draws that is too much. A step of training comes again
+   * at once, and where it has to get new memory for everything, the system takes a third of its time to clear it.
+   */
+  #keepsMemory({ isTraining }: Program): boolean {
+    return isTraining && (this.#options.device ?? "cpu") === "cpu";
+  }
+
   #isWorthPacking(program: Program, work: number): boolean {
     // Weights of half width would be packed at full width: that is done only where they are few.
     return isWorthPacking(program, program.hasHalf || this.#areKindsKept ? program.work : work);
@@ -101,7 +110,11 @@ export class Sessions {
     const places = placesOf(program);
     if (isPacked) this.#closeCopies(places);
     const model = program.encode();
-    const bytes = operatorBytes * program.calls.length + model.length + (isPacked ? packedBytes(program) : 0);
+    const bytes =
+      operatorBytes * program.calls.length +
+      model.length +
+      (isPacked ? packedBytes(program) : 0) +
+      (this.#keepsMemory(program) ? peakBytes(program) : 0);
     const session = { id: ++this.#count, places, isPacked, bytes, work: 0 };
     this.#post({ kind: "create", session: session.id, model, options: this.#optionsFor(program, isPacked) });
     return session;
@@ -162,6 +175,7 @@ export class Sessions {
 
   #optionsFor(program: Program, isPacked: boolean): InferenceSession.SessionOptions {
     const { folder, work, hasHalf } = program;
+    const keepsMemory = this.#keepsMemory(program);
     const { device = "cpu", threads } = this.#options;
     const isSmall = work < smallWork;
     return {
@@ -169,7 +183,8 @@ export class Sessions {
       graphOptimizationLevel: isSmall ? "basic" : isPacked ? "all" : "extended", // "all" arranges filters in blocks of channels
       ...quiet,
       ...(device === "webgpu" && { preferredOutputLocation: "gpu-buffer" }), // results stay there until they are read
-      enableCpuMemArena: false, // every session would keep the memory of its activations for itself
+      enableCpuMemArena: keepsMemory,
+      enableMemPattern: !keepsMemory, // it would take all activations' memory in one block, beside the first run's
       ...(isSmall ? { intraOpNumThreads: 1 } : threads !== undefined && { intraOpNumThreads: threads }),
       extra: {
         ...(hasHalf && !isPacked && { optimization: { disable_specified_optimizers: widening } }),

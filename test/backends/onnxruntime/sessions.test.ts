@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { unary } from "../../../src/backends/onnxruntime/build.ts";
 import type { Program } from "../../../src/backends/onnxruntime/compile.ts";
+import { leaf, recordedBy } from "../../../src/backends/onnxruntime/graph.ts";
 import type { Request } from "../../../src/backends/onnxruntime/protocol.ts";
 import { Sessions, workWorthPacking } from "../../../src/backends/onnxruntime/sessions.ts";
 
 function program(
   key: string,
-  { work = 10, weights = key, weightBytes = 0, hasHalf = false, modelBytes = 0 } = {},
+  { work = 10, weights = key, weightBytes = 0, hasHalf = false, modelBytes = 0, isTraining = false } = {},
 ): Program {
   const place = { path: `/${weights}`, offset: 8, length: weightBytes, fileSize: 100, modified: 1 };
   const places = weightBytes > 0 ? [place] : [];
@@ -19,6 +21,7 @@ function program(
     folder: "/",
     hasHalf,
     work,
+    isTraining,
     encode: () => new Uint8Array(modelBytes),
   };
 }
@@ -147,6 +150,16 @@ describe("sessions", () => {
     for (let run = 1; run <= 2; run++) sessions.open(tile("edge")); // the other is used no more
     expect(kinds(told).slice(4)).toEqual(["close", "close", "create"]);
     expect(sessions.held()).toEqual({ packed: 1, sessionBytes: 1e6 });
+  });
+
+  it("of training keep the memory of their activations, which counts as theirs", () => {
+    const x = leaf("float32", [1000], { kind: "constant", values: new Float32Array(1000) });
+    const { result, calls } = recordedBy({ kernel: "test" }, () => unary("Neg", unary("Exp", unary("Neg", x))));
+    const step = { calls, outputs: [result] }; // two of the three results are there together
+    const { sessions, told } = sessionsThatTell();
+    for (const isTraining of [false, true]) sessions.open({ ...program(`${isTraining}`, { isTraining }), ...step });
+    expect(sessions.held().sessionBytes).toBe(2 * 3 * 6000 + 2 * 4000);
+    expect(created(told).map(({ options }) => options.enableCpuMemArena)).toEqual([false, true]);
   });
 
   it("of small graphs wake no other threads; of large ones as many as are asked for", () => {
