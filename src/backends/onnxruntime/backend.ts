@@ -58,8 +58,8 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   readonly options: OnnxRuntimeOptions;
   readonly #runtime: Runtime;
   readonly #entries = new Map<tf.DataId, Entry>();
-  /** What is recorded and not computed, but for weights in files and their views. */
-  readonly #pending = new Set<Call>();
+  /** What is recorded and not computed, but for weights in files and their views, and what each operator costs. */
+  readonly #pending = new Map<Call, { work: number; widened: number }>();
   /** Floating-point operations of what is pending. */
   #work = 0;
   /** Bytes that its weights of half width have when they are widened. */
@@ -241,7 +241,7 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   #computePending(): void {
-    const outputs = [...this.#pending].flatMap((call) => call.outputs);
+    const outputs = [...this.#pending.keys()].flatMap((call) => call.outputs);
     this.#run(this.#compiled(outputs, new Set()), { isRepeated: true });
   }
 
@@ -265,15 +265,18 @@ export class OnnxRuntimeBackend extends tf.KernelBackend {
   }
 
   #expect(call: Call): void {
-    this.#pending.add(call);
-    this.#work += workOf(call);
-    this.#widened += widenedBytes(call);
+    const cost = { work: workOf(call), widened: widenedBytes(call) };
+    this.#pending.set(call, cost);
+    this.#work += cost.work;
+    this.#widened += cost.widened;
   }
 
   #done(call: Call): void {
-    if (!this.#pending.delete(call)) return;
-    this.#work -= workOf(call);
-    this.#widened -= widenedBytes(call);
+    const cost = this.#pending.get(call);
+    if (!cost) return;
+    this.#pending.delete(call);
+    this.#work -= cost.work;
+    this.#widened -= cost.widened;
     if (this.#pending.size === 0) this.#work = 0; // and not what rounding left
   }
 
