@@ -11,6 +11,7 @@ import { image } from "./image.ts";
 import { indexing } from "./indexing.ts";
 import { matmul } from "./matmul.ts";
 import { normalization } from "./normalization.ts";
+import { optimizer } from "./optimizer.ts";
 import { pooling } from "./pooling.ts";
 import { random } from "./random.ts";
 import { reductions } from "./reduction.ts";
@@ -40,4 +41,5 @@ export const kernels: Kernels = {
   ...resize,
   ...softmax,
   ...fused,
+  ...optimizer,
 };
