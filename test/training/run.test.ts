@@ -160,7 +160,7 @@ describe("what goes wrong", () => {
     const running = train(config, new ToyTask(), toyData);
     await expect(running).rejects.toThrow(/^In step 6 .*the training has diverged\. Lower "learningRate"/);
     const [newest] = (await readdir(config.output)).filter((name) => name.startsWith("checkpoint")).slice(-1);
-    expect(newest).toBe("checkpoint-00000004.safetensors");
+    expect(newest).toBe("checkpoint-00000005.safetensors"); // the end of the first stage
     const weights = await weightsIn(join(config.output, newest!));
     expect(Object.values(weights).flat().every(Number.isFinite)).toBe(true);
   });
