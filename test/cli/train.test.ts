@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { encodePng } from "../../src/image/index.ts";
 import { readLog } from "../../src/training/log.ts";
 import { type RunOptions, root, runCli, temporaryFolder } from "../helpers/cli.ts";
 
@@ -92,6 +93,28 @@ describe("tfjs-diffusion train refuses in a sentence", () => {
     expect(code).toBe(2);
     expect(stderr).toBe(`error: ${path}, "stages.0": the field "learningrate" is not supported (its value is 1).\n`);
   });
+
+  it("a caption that the text encoder takes no more than the beginning of, and cuts it where that is wished", async () => {
+    const data = await temporaryFolder();
+    const caption = "a big red boat on the right, sea at night ".repeat(5);
+    await writeFile(join(data, "a.png"), encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) }));
+    await writeFile(join(data, "captions.jsonl"), JSON.stringify({ file: "a.png", captions: ["船", caption] }));
+    const names = ["unet", "vae", "text_encoder", "tokenizer", "scheduler"];
+    const changes = {
+      task: "unet",
+      model: Object.fromEntries(names.map((name) => [name, join(root, "weights/mini", name)])),
+      stages: [{ ...stage, steps: 1, batch: 1 }],
+      samples: 0,
+    };
+    const { path } = await training({ ...changes, data: { folder: data } });
+    const { code, stderr } = await train(path);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^error: .*captions\.jsonl.*: a caption has more than the 32 tokens that the text encoder takes; "[^"]+" is left over\. Shorten it, or say "longCaptions": "cut"\.\n$/,
+    );
+    const cut = await training({ ...changes, data: { folder: data, longCaptions: "cut" } });
+    expect((await train(cut.path)).code).toBe(0);
+  }, 300_000);
 
   const hasOwnDisks = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
   it.skipIf(!hasOwnDisks)(

@@ -22,18 +22,20 @@ const modelSchema = z.strictObject({ text_encoder: folder, image_encoder: folder
 
 const stageSchema = z.strictObject({
   /**
-   * What is trained: "image" leaves the text encoder as it is, and the image tower learns to speak of pictures in its words. The
-   * other way round it is locked-image tuning (Zhai et al. 2022).
+   * What is trained. "text": the text encoder alone learns which captions in two languages are of one picture, as LaBSE did with
+   * translations (Feng et al. 2022). It needs no picture, so batches can be large, and in a large batch everything a caption
+   * says is needed to tell it from the others. "image": the image tower alone learns to speak of pictures in the words of a text
+   * encoder that stays; the other way round it is locked-image tuning (Zhai et al. 2022).
    */
-  train: z.enum(["both", "image"]).default("both"),
+  train: z.enum(["both", "text", "image"]).default("both"),
 });
 
 type ClipStage = z.output<typeof stageSchema>;
 
-/** B pairs of a picture and a caption. */
+/** B pairs: a picture and a caption, or two captions of a picture. */
 interface ClipBatch extends tf.TensorContainerObject {
-  /** [B, H, W, 3], as the image tower takes them */
-  pictures: tf.Tensor4D;
+  /** [B, H, W, 3], as the image tower takes them, or the first caption of each pair */
+  first: tf.Tensor4D | Tokens;
   texts: Tokens;
   /** [B, B], 1 where picture i has the caption of picture j too */
   same: tf.Tensor2D;
@@ -68,13 +70,23 @@ export class ClipTask implements Task<ClipBatch, ClipStage> {
   }
 
   trained({ train }: ClipStage): readonly Named<Parameter>[] {
-    const { text_encoder, ...others } = this.models;
-    const models = train === "both" ? this.models : others;
+    const { text_encoder, image_encoder, similarity } = this.models;
+    const models = {
+      ...(train === "image" ? {} : { text_encoder }),
+      ...(train === "text" ? {} : { image_encoder }),
+      similarity,
+    };
     return Object.entries(models).flatMap(([name, model]) => [...parameters(model, name)]);
   }
 
-  async prepare(examples: readonly Example[], draws: Draws): Promise<ClipBatch> {
-    return this.#batch(examples, chooseCaptions(examples, draws));
+  async prepare(examples: readonly Example[], draws: Draws, { train }: ClipStage): Promise<ClipBatch> {
+    if (train !== "text") return this.#batch(examples, chooseCaptions(examples, draws));
+    const first = tokensOf(
+      examples.map(({ captions }) => captions[0]!),
+      this.tokenizer,
+    );
+    const last = examples.map(({ captions }) => captions.at(-1)!);
+    return { ...this.#texts(examples, last), first };
   }
 
   loss(batch: ClipBatch): tf.Scalar {
@@ -99,23 +111,31 @@ export class ClipTask implements Task<ClipBatch, ClipStage> {
   }
 
   #batch(examples: readonly Example[], texts: readonly string[]): ClipBatch {
+    const pictures = preparedPictures(
+      examples.map(({ picture }) => picture),
+      this.#processor,
+    );
+    return { ...this.#texts(examples, texts), first: pictures };
+  }
+
+  #texts(examples: readonly Example[], texts: readonly string[]): Pick<ClipBatch, "texts" | "same"> {
     const isSame = examples.flatMap(({ captions }, i) =>
       texts.map((text, j) => (i === j || captions.includes(text) ? 1 : 0)),
     );
     return {
-      pictures: preparedPictures(
-        examples.map(({ picture }) => picture),
-        this.#processor,
-      ),
       texts: tokensOf(texts, this.tokenizer),
       same: tf.tensor2d(isSame, [examples.length, examples.length]),
     };
   }
 
-  #logits({ pictures, texts: { ids, attentionMask } }: ClipBatch): tf.Tensor2D {
-    const { text_encoder, image_encoder, similarity } = this.models;
-    const texts = text_encoder.apply(ids, { mask: "padding", attentionMask });
-    return similarity.apply(image_encoder.apply(pictures).pooled, texts.pooled);
+  #logits({ first, texts }: ClipBatch): tf.Tensor2D {
+    const { image_encoder, similarity } = this.models;
+    const firsts = "ids" in first ? this.#pooled(first) : image_encoder.apply(first as tf.Tensor4D).pooled;
+    return similarity.apply(firsts, this.#pooled(texts));
+  }
+
+  #pooled({ ids, attentionMask }: Tokens): tf.Tensor2D {
+    return this.models.text_encoder.apply(ids, { mask: "padding", attentionMask }).pooled;
   }
 }
 

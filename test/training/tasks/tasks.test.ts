@@ -156,12 +156,39 @@ describe("a classifier", () => {
 });
 
 describe("a CLIP", () => {
-  it("learns as a whole, or its image tower alone, with the text encoder as it is", async () => {
+  it("learns as a whole, or one of its towers alone", async () => {
     const task = (await open("clip")) as ClipTask;
-    const trainedBy = (train: "both" | "image") =>
+    const trainedBy = (train: "both" | "text" | "image") =>
       new Set(task.trained(clipTask.stage.parse({ train })).map(([name]) => name.split(".")[0]));
     expect(trainedBy("both")).toEqual(new Set(["text_encoder", "image_encoder", "similarity"]));
+    expect(trainedBy("text")).toEqual(new Set(["text_encoder", "similarity"]));
     expect(trainedBy("image")).toEqual(new Set(["image_encoder", "similarity"]));
+  });
+
+  it("learns from captions alone which are of one picture", async () => {
+    const task = (await open("clip")) as ClipTask;
+    const stage = clipTask.stage.parse({ train: "text" });
+    const pairs = [
+      ["赤い船", "a red boat"],
+      ["青い木", "a blue tree"],
+      ["緑の車", "a green car"],
+    ];
+    const examples = (await scenes(3)).map((example, i) => ({ ...example, captions: pairs[i]! }));
+    const optimizer = new AdamW(task.trained(stage));
+    const losses: number[] = [];
+    for (let step = 0; step < 30; step++) {
+      const batch = await task.prepare(examples, new Draws(1, step), stage);
+      const variables = task.trained(stage).map(([, { value }]) => value as tf.Variable);
+      const { value, grads } = tf.variableGrads(() => task.loss(batch), variables);
+      optimizer.step(
+        variables.map(({ name }) => grads[name]!),
+        0.003,
+      );
+      losses.push((await value.data())[0]!);
+      tf.dispose([grads, value, batch]);
+    }
+    expect(losses[0]).toBeGreaterThan(0.5);
+    expect(losses.at(-1)).toBeLessThan(0.05);
   });
 
   it("takes no caption for wrong that another picture of the batch has too", async () => {
