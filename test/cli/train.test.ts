@@ -97,14 +97,19 @@ describe("tfjs-diffusion train refuses in a sentence", () => {
   it("a caption that the text encoder takes no more than the beginning of, and cuts it where that is wished", async () => {
     const data = await temporaryFolder();
     const caption = "a big red boat on the right, sea at night ".repeat(5);
-    await writeFile(join(data, "a.png"), encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) }));
-    await writeFile(join(data, "captions.jsonl"), JSON.stringify({ file: "a.png", captions: ["船", caption] }));
+    const lines: string[] = [];
+    for (const file of ["a.png", "b.png"]) {
+      await writeFile(join(data, file), encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) }));
+      lines.push(JSON.stringify({ file, captions: ["船", caption] }));
+    }
+    await writeFile(join(data, "captions.jsonl"), lines.join("\n"));
     const names = ["unet", "vae", "text_encoder", "tokenizer", "scheduler"];
     const changes = {
       task: "unet",
       model: Object.fromEntries(names.map((name) => [name, join(root, "weights/mini", name)])),
       stages: [{ ...stage, steps: 1, batch: 1 }],
-      samples: 0,
+      samples: 1,
+      sampleEvery: 0,
     };
     const { path } = await training({ ...changes, data: { folder: data } });
     const { code, stderr } = await train(path);

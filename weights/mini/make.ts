@@ -11,9 +11,9 @@ const mostBytes = 23_000_000;
 /** Where the training of each component has left it. */
 const components = {
   vae: "vae-decoder/vae",
-  text_encoder: "clip/text_encoder",
-  image_encoder: "clip/image_encoder",
-  unet: "unet/unet",
+  text_encoder: "text/text_encoder",
+  image_encoder: "image/image_encoder",
+  unet: "unet-4/unet",
   character_detector: "classifier/character_detector",
 };
 

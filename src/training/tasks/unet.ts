@@ -48,6 +48,15 @@ const stageSchema = z.strictObject({
   minSnrGamma: z.number().positive("it must be over 0").optional(),
   /** Whether each picture is given noise of the batch that is near. */
   immiscible: z.boolean().default(false),
+  /**
+   * The first and the last of the scheduler's steps of noise that are trained, all where nothing is said. What a picture shows,
+   * and where, is decided while it is mostly noise, and only there must the text be read (Balaji et al. 2022, section 4): a stage
+   * of noisy steps alone learns to.
+   */
+  timesteps: z
+    .tuple([z.int().min(0), z.int().min(0)])
+    .refine(([first, last]) => first <= last, "the first must not come after the last")
+    .optional(),
   /** The share of captions that are made empty, for guidance. */
   dropCaption: z.number().min(0).max(1).default(0.1),
 });
@@ -99,8 +108,7 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
   }
 
   async prepare(examples: readonly Example[], draws: Draws, stage: UNetStage): Promise<UNetBatch> {
-    const { alphasCumprod } = this.#schedulerFor(stage);
-    const times = draws.below(alphasCumprod.length, examples.length);
+    const times = this.#times(examples.length, draws, stage);
     const captions = dropCaptions(chooseCaptions(examples, draws), stage.dropCaption, draws);
     const latents = stack(await this.#latents.of(examples));
     const drawn = draws.normal(latents.data.length);
@@ -137,6 +145,15 @@ export class UNetTask implements Task<UNetBatch, UNetStage> {
     const how = { steps: 25, guidanceScale: 5, guidanceRescale: 0.7, textMask: "padding", batchSize: 8 } as const;
     const options = { ...how, prompt, width, height, seed: 0, signal };
     return { pictures: await drawSamples(this.#parts, this.#scheduler, options) };
+  }
+
+  #times(count: number, draws: Draws, stage: UNetStage): number[] {
+    const all = this.#schedulerFor(stage).alphasCumprod.length;
+    const [first, last] = stage.timesteps ?? [0, all - 1];
+    if (last >= all) {
+      throw new ConfigError(`"timesteps" ends with ${last}, but the scheduler's are from 0 to ${all - 1}.`);
+    }
+    return draws.below(last - first + 1, count).map((time) => first + time);
   }
 
   #schedulerFor({ objective }: UNetStage): DdimScheduler {

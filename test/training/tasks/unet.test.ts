@@ -76,6 +76,18 @@ test("a batch follows from the draws, and its latents do not depend on the other
   expect(all.timeIds[0]).toEqual([96, 64, 1, 2, 48, 32]);
 });
 
+test("a stage may train some of the steps of noise alone", async () => {
+  const task = await open();
+  const timesOf = async (timesteps: [number, number]) => {
+    const batch = await task.prepare(examples, new Draws(3, 4), stageOf({ timesteps }));
+    return batch.times;
+  };
+  expect(await timesOf([998, 998])).toEqual([998, 998, 998]);
+  for (const time of await timesOf([990, 999])) expect(time).toBeGreaterThanOrEqual(990);
+  await expect(timesOf([600, 1000])).rejects.toThrow("the scheduler's are from 0 to 999");
+  expect(() => stageOf({ timesteps: [2, 1] })).toThrow("the first must not come after the last");
+});
+
 test("samples are drawn for either objective", async () => {
   const task = await open();
   for (const objective of ["epsilon", "v_prediction"] as const) {
