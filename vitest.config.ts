@@ -62,6 +62,7 @@ export default defineConfig({
     setupFiles: ["test/setup.ts"],
     pool: "forks", // tfjs backends do not survive a second worker thread (tensorflow/tfjs issue 8388)
     testTimeout: 60_000,
+    hookTimeout: 60_000, // registering gradients reads 300 files
     reporters: process.env.CI ? ["default", ["json", { outputFile: "out/test-results.json" }]] : ["default"],
   },
 });

@@ -8,7 +8,7 @@ import { haar, waveletLoss } from "../../src/training/wavelet-loss.ts";
 import type { WeightSource } from "../../src/weights/index.ts";
 import { openExpected, readTensor, relativeError } from "../helpers/expected.ts";
 
-beforeAll(registerGradients, 60_000);
+beforeAll(registerGradients);
 
 const read = (source: WeightSource, name: string) =>
   readTensor(source, name, source.entries.get(name)?.shape.length === 4 ? "nhwc" : undefined);
