@@ -20,6 +20,8 @@ export interface Measured {
   /** Steps that it made, where the time of the others is estimated. */
   estimatedFrom?: number;
   peakBytes?: number;
+  /** Bytes of the model's weights in float32, whatever they are in the file. */
+  weightBytes?: number;
   /** The largest difference to the peer's result, divided by the peer's largest magnitude. */
   difference?: number;
   /** Why it has no figures. */

@@ -29,6 +29,7 @@ const columns: readonly (readonly [title: string, align: Align])[] = [
   ["× PyTorch", "right"],
   ["abort s", "right"],
   ["peak memory", "right"],
+  ["× weights", "right"],
   ["difference", "right"],
 ];
 
@@ -56,7 +57,8 @@ const legend = [
   "run: the median of the runs after it; × PyTorch: that median divided by PyTorch's best in float32, so less than 1 is faster;",
   "compiled: by torch.compile, with channels_last, whose compiling stands under load; bfloat16: another arithmetic, for comparison;",
   "abort: from the abort in the middle of a run until the backend would begin with something else;",
-  "peak memory: the most resident memory of the process, pages of files among it; difference: the largest to PyTorch's plain result, divided by its largest.",
+  "peak memory: the most resident memory of the process, over all runs, pages of files among it; × weights: that divided by the bytes of",
+  "the model's weights in float32; difference: the largest to PyTorch's plain result, divided by its largest.",
   "A whole picture's weights are read in its first run. Where the first run took all the time there is, it is the only one.",
 ];
 
@@ -81,7 +83,7 @@ function rowsOf({ task, measured }: Outcome): string[][] {
   const best = bestOf(measured);
   return measured.map((one) => {
     const named = [titles[task.what], task.size, inputOf(task), one.name];
-    if (one.refused !== undefined) return [...named, ...Array<string>(10).fill("–"), "see below"];
+    if (one.refused !== undefined) return [...named, ...Array<string>(11).fill("–"), "see below"];
     const run = median(one.runs);
     return [
       ...named,
@@ -92,6 +94,7 @@ function rowsOf({ task, measured }: Outcome): string[][] {
       ratio(one, best),
       one.abort === undefined ? "" : seconds(one.abort),
       bytes(one.peakBytes!),
+      one.weightBytes ? (one.peakBytes! / one.weightBytes).toPrecision(3) : "",
       one.difference?.toExponential(1) ?? "",
     ];
   });

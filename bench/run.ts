@@ -135,6 +135,7 @@ async function measure(task: Task, backends: readonly BackendName[], python: str
   for (const one of measured) estimateRest(one, task);
   const peer = measured.find(({ name, refused }) => name === peerNames.plain && refused === undefined);
   for (const one of measured) {
+    if (one.refused === undefined && isLarge && size > 0) one.weightBytes = size;
     if (!peer || one.refused !== undefined) continue;
     one.flops ??= measured[0]!.flops; // the peer does the same work
     if (one === peer || peer.estimatedFrom) continue;

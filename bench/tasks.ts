@@ -1,7 +1,7 @@
 import { copyFile, cp, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { modelFrom } from "../src/models/model-from.ts";
-import { writeRandomWeights } from "./random-weights.ts";
+import { type Stored, writeRandomWeights } from "./random-weights.ts";
 
 export const whats = ["small", "unet", "text", "vae", "swin", "picture", "train"] as const;
 export type What = (typeof whats)[number];
@@ -21,6 +21,8 @@ export interface Task {
   readonly className: string;
   /** Where its config.json and its weights are. */
   readonly folder: string;
+  /** What its weights are in their file; "F32" where nothing is said. */
+  readonly stored?: Stored;
   /** Inputs drawn by `torch.randn`, the first with seed 0, the next with seed 1 and so on. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Inputs that are whole numbers. */
@@ -88,6 +90,14 @@ export const tasks: readonly Task[] = [
     timeIds: [768, 768, 0, 0, 768, 768],
     peers: peerKinds,
   },
+  {
+    ...unet, // a file of half the size: what it takes must not be widened all at once
+    size: "mitsua-likes",
+    folder: `${expected}/unet_structures/mitsua-likes`,
+    stored: "F16",
+    shapes: { latents: [1, 8, 64, 64], context: [1, 64, 768], pooled: [1, 768] },
+    timeIds: [512, 512, 0, 0, 512, 512],
+  },
   { what: "text", size: "tiny", className: "SiglipTextModel", folder: `${tiny}/text_encoder`, ids: ids(64) },
   {
     what: "text",
@@ -145,11 +155,13 @@ export const titles: Readonly<Record<What, string>> = {
 };
 
 /** The size of the input, as the report says it. */
-export function inputOf({ what, shapes, ids, isTiled, request }: Task): string {
+export function inputOf({ what, stored, shapes, ids, isTiled, request }: Task): string {
   if (what === "small") return "3 operations";
   if (request) return `${request.width} × ${request.height}, ${request.steps} steps`;
   if (ids) return `${ids.length} tokens`;
-  return Object.values(shapes!)[0]!.join(" × ") + (isTiled ? ", in tiles" : "");
+  return (
+    Object.values(shapes!)[0]!.join(" × ") + (isTiled ? ", in tiles" : "") + (stored ? `, weights in ${stored}` : "")
+  );
 }
 
 /** The folder of a model in a whole system. */
@@ -162,17 +174,18 @@ export const partNames: Readonly<Record<string, string>> = {
 
 /** The task with a folder that has weights: its own, or one under `dest` in which random ones are written. */
 export async function withWeights(task: Task, dest: string): Promise<Task> {
-  const { what, size } = task;
+  const { what, size, stored } = task;
   if (size === "tiny") return task;
   if (what === "picture") return withSystem(task, dest);
-  const folder = join(dest, size, partNames[what] ?? "unet");
+  const folder = join(dest, stored ? `${size}-${stored}` : size, partNames[what] ?? "unet");
   const library = task.className === "UNet2DConditionModel" || task.className === "AutoencoderKL";
   const weights = join(folder, library ? "diffusion_pytorch_model.safetensors" : "model.safetensors");
   const config = join(task.folder, "config.json");
   await mkdir(folder, { recursive: true });
   await copyFile(config, join(folder, "config.json"));
   if (!(await isThere(weights))) {
-    await writeRandomWeights(modelFrom(task.className, JSON.parse(await readFile(config, "utf8")), config), weights);
+    const model = modelFrom(task.className, JSON.parse(await readFile(config, "utf8")), config);
+    await writeRandomWeights(model, weights, stored);
   }
   return { ...task, folder };
 }
