@@ -49,3 +49,28 @@ it("the memory of a process does not grow over 1,000 forwards of the tiny UNet",
   // 100 kB of each forward, a hundredth of what it computes with, would be 75 MB after 750 of them.
   expect(resident[3]! - resident[0]!).toBeLessThan(24 * megabyte);
 });
+
+it("a result that is freed is gone before the next graph computes", { timeout: 180_000 }, async () => {
+  const source = `
+    import * as tf from "@tensorflow/tfjs-core";
+    import { useBackend } from "./backends/index.js";
+
+    await useBackend("onnxruntime");
+    const one = tf.ones([1]);
+    await one.data();
+    const peak = () => process.resourceUsage().maxRSS * 1024;
+    const before = peak();
+    for (let graph = 0; graph < 8; graph++) {
+      const y = tf.tidy(() => tf.add(tf.fill([32e6], graph), one));
+      await tf.backend().flush([y]);
+      y.dispose();
+    }
+    await one.data();
+    console.log(peak() - before);`;
+  const path = join(compiled.folder, "freed.js");
+  await writeFile(path, source);
+  const { stdout } = await promisify(execFile)(process.execPath, [path]);
+  const result = 4 * 32e6;
+  // A graph has two such arrays while it computes: what is filled, and the sum. One that was freed would be a third.
+  expect(Number(stdout)).toBeLessThan(2.5 * result);
+});
