@@ -12,6 +12,8 @@ interface Session {
   readonly places: ReadonlyMap<string, number>;
   /** Whether ONNX Runtime arranged its weights for the kernels, in memory of its own. */
   readonly isPacked: boolean;
+  /** Whether making it takes so little of a run that it can be made anew whenever it is needed. */
+  readonly isSoonMade: boolean;
   /** Memory that it holds, roughly. */
   readonly bytes: number;
   /** Floating-point operations that it was made for so far. */
@@ -34,6 +36,12 @@ const smallWork = 1e6;
  * worth it in a single run, such as a decoder, gets its matrices packed too; those of a UNet would take 13 s and spare nothing.
  */
 export const workWorthPacking = 5000;
+
+/**
+ * To make a session for weights as they lie takes 8 ms for 60 MB: less than a twentieth of a run from so many operations on for
+ * each byte of them. A decoder has that, a UNet does not.
+ */
+export const workWorthRemaking = 1200;
 
 /** These two would widen weights of half width when a session is made, and keep both. Now each run does it, graph by graph. */
 const widening = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer";
@@ -102,20 +110,23 @@ export class Sessions {
     const place = sessions.findIndex(([key]) => key === program.key);
     const since = place < 0 ? [] : sessions.slice(place + 1).map(([, session]) => session);
     const places = placesOf(program);
-    const isTaken = since.some((session) => isCopy(session, places)) && !isWorthPacking(program, program.work);
-    return !isTaken && packedBytes(program) + bytesOf(since) <= this.#maxBytes;
+    const isTaken = since.some((session) => session.isPacked && isCopy(session, places));
+    const mayTake = !isTaken || isWorthPacking(program, program.work);
+    return mayTake && packedBytes(program) + bytesOf(since) <= this.#maxBytes;
   }
 
   #create(program: Program, isPacked: boolean): Session {
     const places = placesOf(program);
-    if (isPacked) this.#closeCopies(places);
+    this.#closeCopies(places, { isPacked });
     const model = program.encode();
     const bytes =
       operatorBytes * program.calls.length +
       model.length +
       (isPacked ? packedBytes(program) : 0) +
       (this.#keepsMemory(program) ? peakBytes(program) : 0);
-    const session = { id: ++this.#count, places, isPacked, bytes, work: 0 };
+    const { device = "cpu" } = this.#options; // to any other one weights cross when a session is made
+    const isSoonMade = device === "cpu" && program.work >= workWorthRemaking * weightBytes(program);
+    const session = { id: ++this.#count, places, isPacked, isSoonMade, bytes, work: 0 };
     this.#post({ kind: "create", session: session.id, model, options: this.#optionsFor(program, isPacked) });
     return session;
   }
@@ -123,9 +134,14 @@ export class Sessions {
   /**
    * Weights are arranged for one session at a time. A decoder works on tiles of four shapes, each with sessions of its own, which
    * would hold its weights four times. To arrange them anew for the next shape takes less than a tenth of what they are arranged for.
+   * As they lie, they are in memory once, but each session maps them for itself, and the process is said to have them four times:
+   * sessions that are soon made give way as well.
    */
-  #closeCopies(places: ReadonlyMap<string, number>): void {
-    for (const [key, session] of this.#byKey) if (isCopy(session, places)) this.close(key);
+  #closeCopies(places: ReadonlyMap<string, number>, { isPacked }: { isPacked: boolean }): void {
+    for (const [key, session] of this.#byKey) {
+      const givesWay = session.isSoonMade || (isPacked && session.isPacked);
+      if (givesWay && isCopy(session, places)) this.close(key);
+    }
   }
 
   /**
@@ -215,10 +231,10 @@ function placesOf(program: Program): Map<string, number> {
   return new Map(program.places.map((place) => [placeKey(place), place.length]));
 }
 
-/** Whether a session has weights packed of which most are among these. */
+/** Whether a session has weights of which most are among these. */
 function isCopy(session: Session, places: ReadonlyMap<string, number>): boolean {
   const both = [...session.places].filter(([place]) => places.has(place));
-  return session.isPacked && both.length > 0 && 2 * sum(both) > sum(session.places);
+  return both.length > 0 && 2 * sum(both) > sum(session.places);
 }
 
 function sum(places: Iterable<readonly [place: string, bytes: number]>): number {

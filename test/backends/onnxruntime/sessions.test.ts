@@ -3,7 +3,7 @@ import { unary } from "../../../src/backends/onnxruntime/build.ts";
 import type { Program } from "../../../src/backends/onnxruntime/compile.ts";
 import { leaf, recordedBy } from "../../../src/backends/onnxruntime/graph.ts";
 import type { Request } from "../../../src/backends/onnxruntime/protocol.ts";
-import { Sessions, workWorthPacking } from "../../../src/backends/onnxruntime/sessions.ts";
+import { Sessions, workWorthPacking, workWorthRemaking } from "../../../src/backends/onnxruntime/sessions.ts";
 
 function program(
   key: string,
@@ -141,9 +141,33 @@ describe("sessions", () => {
     expect(sessions.held()).toEqual({ packed: 2, sessionBytes: 2e6 });
   });
 
+  it("hold the same weights as they lie once where they are soon made, for the shape that they were last made for", () => {
+    const { sessions, told } = sessionsThatTell();
+    const work = workWorthRemaking * 1e6;
+    const tile = (shape: string) => program(shape, { work, weights: "decoder", weightBytes: 1e6 });
+    const inner = sessions.open(tile("inner"));
+    expect(sessions.open(tile("inner"))).toBe(inner);
+    const edge = sessions.open(tile("edge"));
+    sessions.open(program("preview", { work: work / 100, weights: "decoder", weightBytes: 1e6 }));
+    expect(told.filter(({ kind }) => kind === "close")).toEqual([
+      { kind: "close", session: inner },
+      { kind: "close", session: edge },
+    ]);
+    sessions.open(tile("edge")); // what takes longer to make than to run stays
+    expect(kinds(told)).toEqual(["create", "close", "create", "close", "create", "create"]);
+  });
+
+  it("on a GPU, to which weights have to cross, stay beside those of other shapes", () => {
+    const { sessions, told } = sessionsThatTell({ device: "webgpu" });
+    const work = workWorthRemaking * 1e6;
+    for (const shape of ["inner", "edge"])
+      sessions.open(program(shape, { work, weights: "decoder", weightBytes: 1e6 }));
+    expect(kinds(told)).toEqual(["create", "create"]);
+  });
+
   it("take turns with the same weights unpacked, but for one of them, where a single run is not worth it", () => {
     const { sessions, told } = sessionsThatTell();
-    const tile = (shape: string) => program(shape, { work: worth(1e6) / 2, weights: "unet", weightBytes: 1e6 });
+    const tile = (shape: string) => program(shape, { work: worth(1e6) / 5, weights: "unet", weightBytes: 1e6 });
     for (let run = 1; run <= 10; run++) for (const shape of ["inner", "edge"]) sessions.open(tile(shape));
     expect(sessions.held()).toEqual({ packed: 1, sessionBytes: 1e6 });
     expect(kinds(told)).toEqual(["create", "create", "close", "create"]);
