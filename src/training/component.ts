@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, InputError } from "../errors.ts";
 import { naming, readJsonFile, writeFileAtomically } from "../files.ts";
@@ -65,15 +65,21 @@ export interface SaveComponentOptions {
   changes?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** How pictures are prepared for a model that sees them; transformers keeps it beside the model. */
+const processor = "preprocessor_config.json";
+
 /**
- * Writes a model as a component of a pipeline, as diffusers and transformers do: the config.json that it came with, and the
- * weights beside it.
+ * Writes a model as a component of a pipeline, as diffusers and transformers do: the config.json that it came with, how its
+ * pictures are prepared if that was beside it, and the weights. Another training can begin with the folder.
  * @throws InputError where it can't be written
  */
 export async function saveComponent(model: Layer, { from, to, changes = {} }: SaveComponentOptions): Promise<void> {
   const config = { ...((await readJsonFile(join(from, "config.json"))) as object), ...changes };
   await naming(to, mkdir(to, { recursive: true }));
   await writeFileAtomically(join(to, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  if ((await readdir(from)).includes(processor)) {
+    await writeFileAtomically(join(to, processor), await readFile(join(from, processor)));
+  }
   const isDiffusers = "_class_name" in config;
   await saveWeights(model, join(to, `${isDiffusers ? "diffusion_pytorch_model" : "model"}.safetensors`));
 }

@@ -8,6 +8,7 @@ import type { OnnxRuntimeBackend } from "../../../src/backends/onnxruntime/backe
 import { InputError } from "../../../src/errors.ts";
 import { parameters, runAtOnce } from "../../../src/layers/index.ts";
 import { normalizeLatents } from "../../../src/models/autoencoder.ts";
+import { saveComponent } from "../../../src/training/component.ts";
 import {
   AdamW,
   Draws,
@@ -189,6 +190,19 @@ describe("a CLIP", () => {
     }
     expect(losses[0]).toBeGreaterThan(0.5);
     expect(losses.at(-1)).toBeLessThan(0.05);
+  });
+
+  it("leaves an image tower that another training can begin with", async () => {
+    const { image_encoder, ...others } = await folders.clip!();
+    const to = await mkdtemp(join(tmpdir(), "tfjs-diffusion-"));
+    onTestFinished(() => rm(to, { recursive: true }));
+    const task = (await open("clip")) as ClipTask;
+    await saveComponent(task.models.image_encoder, { from: image_encoder!, to });
+    const next = (await clipTask.open(clipTask.model.parse({ ...others, image_encoder: to }), { seed: 2 })) as ClipTask;
+    const [before, after] = [task, next].map(({ models }) => [...parameters(models.image_encoder)]);
+    for (const [i, [name, { value }]] of before!.entries()) {
+      expect(await after![i]![1].value.data(), name).toEqual(await value.data());
+    }
   });
 
   it("takes no caption for wrong that another picture of the batch has too", async () => {
