@@ -187,9 +187,7 @@ function formsOf(ops: Operations, shape: readonly number[], groups: number) {
     /** [B, G, C / G] → [B, 1, ..., C] */
     toChannels,
     /** [B, G, 1] → [B, 1, ..., C] */
-    repeated: (id: Id): Id => {
-      return toChannels(ops.broadcast(id, [batch, ...perGroup]));
-    },
+    repeated: (id: Id): Id => toChannels(ops.broadcast(id, [batch, ...perGroup])),
   };
 }
 

@@ -60,7 +60,6 @@ class TrainingRun {
   readonly #options: TrainOptions;
   readonly #trainer: Trainer;
   readonly #log: TrainingLog;
-  readonly #stageEnds: ReadonlySet<number>;
   /** The step of the newest checkpoint; 0 where there is none. */
   #saved: number;
 
@@ -78,7 +77,6 @@ class TrainingRun {
     this.#options = parts.options;
     this.#trainer = parts.trainer;
     this.#log = parts.log;
-    this.#stageEnds = new Set(stageEnds(parts.config));
     this.#saved = parts.trainer.step;
   }
 
@@ -128,7 +126,7 @@ class TrainingRun {
     await this.#step(total);
     const { step } = this.#trainer;
     if (sampleEvery > 0 && (step % sampleEvery === 0 || step === total)) await this.#sample();
-    if (step % checkpointEvery === 0 || this.#stageEnds.has(step)) await this.#save();
+    if (step % checkpointEvery === 0 || stageEnds(this.#config).includes(step)) await this.#save();
     if (step < total) signal?.throwIfAborted();
   }
 

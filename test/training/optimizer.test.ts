@@ -27,6 +27,20 @@ function step(optimizer: AdamW, number: number): void {
   });
 }
 
+/** Weights that nothing was done to yet, and what trains and averages them. */
+function begin() {
+  const trained = weights();
+  return { trained, optimizer: new AdamW(trained, options), ema: new Ema(trained, { decay: 0.4 }) };
+}
+
+/** Takes the steps from one number to below another. */
+function advance({ optimizer, ema }: { optimizer: AdamW; ema: Ema }, from: number, to: number): void {
+  for (let number = from; number < to; number++) {
+    step(optimizer, number);
+    ema.update();
+  }
+}
+
 let expected: WeightSource;
 beforeAll(async () => {
   expected = await openExpected("training/optimizer.safetensors");
@@ -51,11 +65,9 @@ describe.each(["wasm", "tensorflow", "onnxruntime"] as const)("on %s", async (ba
   beforeAll(() => isThere(backend));
 
   run("ten steps of AdamW are torch's, and the average of the weights is diffusers'", async () => {
-    const trained = weights();
-    const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
+    const { trained, optimizer, ema } = begin();
     for (let number = 0; number < 10; number++) {
-      step(optimizer, number);
-      ema.update();
+      advance({ optimizer, ema }, number, number + 1);
       for (const [name, { value }] of trained) await expectNear(value, `${name}.${number}`);
       for (const [name, mean] of ema.state()) await expectNear(mean, `${name}.${number}`);
     }
@@ -64,21 +76,14 @@ describe.each(["wasm", "tensorflow", "onnxruntime"] as const)("on %s", async (ba
   });
 
   run("a restored optimizer and average go on as if nothing had happened", async () => {
-    const trained = weights();
-    const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
-    for (let number = 0; number < 5; number++) {
-      step(optimizer, number);
-      ema.update();
-    }
+    const { trained, optimizer, ema } = begin();
+    advance({ optimizer, ema }, 0, 5);
     const kept = new Map([...optimizer.state(), ...ema.state()].map(([name, tensor]) => [name, tf.clone(tensor)]));
-    const later = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })] as const;
-    for (const one of later) one.restore((name) => kept.get(name)!, 5);
-    for (let number = 5; number < 10; number++) {
-      step(later[0], number);
-      later[1].update();
-    }
+    const later = { optimizer: new AdamW(trained, options), ema: new Ema(trained, { decay: 0.4 }) };
+    for (const one of Object.values(later)) one.restore((name) => kept.get(name)!, 5);
+    advance(later, 5, 10);
     for (const [name, { value }] of trained) await expectNear(value, `${name}.9`);
-    for (const [name, mean] of later[1].state()) await expectNear(mean, `${name}.9`);
+    for (const [name, mean] of later.ema.state()) await expectNear(mean, `${name}.9`);
   });
 
   run("a step leaves alone what else has the weights and their moments", async () => {
@@ -95,12 +100,8 @@ describe.each(["wasm", "tensorflow", "onnxruntime"] as const)("on %s", async (ba
 
   run("an average changes places with the weights and back, and everything is freed in the end", async () => {
     const before = tf.memory().numTensors;
-    const trained = weights();
-    const [optimizer, ema] = [new AdamW(trained, options), new Ema(trained, { decay: 0.4 })];
-    for (let number = 0; number < 3; number++) {
-      step(optimizer, number);
-      ema.update();
-    }
+    const { trained, optimizer, ema } = begin();
+    advance({ optimizer, ema }, 0, 3);
     const tensors = tf.memory().numTensors;
     ema.swap();
     for (const [name, { value }] of trained) await expectNear(value, `ema.${name}.2`);

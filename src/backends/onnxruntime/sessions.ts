@@ -2,7 +2,7 @@ import { totalmem } from "node:os";
 import type { InferenceSession } from "onnxruntime-node";
 import { type Program, placeKey } from "./compile.ts";
 import { castTo, type ElementType, encodeModel } from "./onnx.ts";
-import type { OnnxRuntimeOptions } from "./options.ts";
+import type { Device, OnnxRuntimeOptions } from "./options.ts";
 import { peakBytes } from "./peak.ts";
 import type { Held, Request } from "./protocol.ts";
 
@@ -88,12 +88,16 @@ export class Sessions {
     return { packed: packed.length, sessionBytes: bytesOf(sessions) };
   }
 
+  get #device(): Device {
+    return this.#options.device ?? "cpu";
+  }
+
   /**
    * Whether a session keeps the memory of its activations. For a model that draws that is too much. A step of training comes again
    * at once, and where it has to get new memory for everything, the system takes a third of its time to clear it.
    */
   #keepsMemory({ isTraining }: Program): boolean {
-    return isTraining && (this.#options.device ?? "cpu") === "cpu";
+    return isTraining && this.#device === "cpu";
   }
 
   #isWorthPacking(program: Program, work: number): boolean {
@@ -124,8 +128,8 @@ export class Sessions {
       model.length +
       (isPacked ? packedBytes(program) : 0) +
       (this.#keepsMemory(program) ? peakBytes(program) : 0);
-    const { device = "cpu" } = this.#options; // to any other one weights cross when a session is made
-    const isSoonMade = device === "cpu" && program.work >= workWorthRemaking * weightBytes(program);
+    // To any other device weights cross when a session is made.
+    const isSoonMade = this.#device === "cpu" && program.work >= workWorthRemaking * weightBytes(program);
     const session = { id: ++this.#count, places, isPacked, isSoonMade, bytes, work: 0 };
     this.#post({ kind: "create", session: session.id, model, options: this.#optionsFor(program, isPacked) });
     return session;
@@ -149,7 +153,7 @@ export class Sessions {
    * are there already.
    */
   reader(type: ElementType): number | undefined {
-    const { device = "cpu" } = this.#options;
+    const device = this.#device;
     if (device !== "webgpu" && type !== "float16") return undefined;
     const known = this.#readers.get(type);
     if (known !== undefined) return known;
@@ -192,7 +196,8 @@ export class Sessions {
   #optionsFor(program: Program, isPacked: boolean): InferenceSession.SessionOptions {
     const { folder, work, hasHalf } = program;
     const keepsMemory = this.#keepsMemory(program);
-    const { device = "cpu", threads } = this.#options;
+    const device = this.#device;
+    const { threads } = this.#options;
     const isSmall = work < smallWork;
     return {
       executionProviders: [device],
